@@ -1,0 +1,69 @@
+"""Strategies by name: a policy and the form in which candidates are offered to it.
+
+``entropy/global`` takes the best of the whole pool, ``entropy/group`` the best of each of K random pools, as the RALIS paper
+lets its baselines choose. A name without a form is global. ``mypackage.mymodule.MyPolicy/group`` is a strategy too.
+"""
+
+from dataclasses import dataclass
+
+from querist.core.candidates import Candidates, ClusterPools, GlobalPool
+from querist.core.featuriser import FieldFeaturiser
+from querist.core.plugin import construct
+from querist.core.policy import Policy
+from querist.core.step import Featuriser
+from querist.core.task import Task
+from querist.errors import QueristError
+
+CLASSES = {
+    "random": "querist.acquisition.random.Random",
+    "strengthened_random": "querist.acquisition.strengthened_random.StrengthenedRandom",
+    "entropy": "querist.acquisition.entropy.Entropy",
+    "margin": "querist.acquisition.margin.Margin",
+}
+FORMS = ("global", "group")
+
+
+@dataclass(frozen=True)
+class GroupForm:
+    """The shape of the candidate groups: ``count`` pools of ``size`` units, one question each."""
+
+    count: int = 24
+    size: int = 10
+
+
+@dataclass(frozen=True, eq=False)
+class Strategy:
+    """A strategy ready to play."""
+
+    name: str
+    policy: Policy
+    candidates: Candidates
+    featuriser: Featuriser
+
+
+def strategy(name: str, task: Task, groups: GroupForm | None = None) -> Strategy:
+    """The strategy of a name, for a task.
+
+    Args:
+        name: see the module; ``groups`` the shape of the group form.
+        task: its fields are checked here, before anything runs.
+
+    Raises:
+        QueristError: unknown name or form, or the task lacks what the strategy needs.
+    """
+    base, slash, form = name.partition("/")
+    if base not in CLASSES and "." not in base:
+        raise QueristError(f"there is no strategy {name!r}", f"choose among {', '.join(names())}, or a class path")
+    if slash and form not in FORMS:
+        raise QueristError(f"{name!r}: there is no form {form!r}", f"choose among {', '.join(FORMS)}")
+    policy: Policy = construct(CLASSES.get(base, base), {}, expected=Policy)
+    policy.check(task)
+    shape = groups or GroupForm()
+    candidates = ClusterPools(shape.count, shape.size) if form == "group" else GlobalPool()
+    return Strategy(name, policy, candidates, FieldFeaturiser(task, policy.fields))
+
+
+def names() -> list[str]:
+    """All names that need no class path."""
+    plain = ["random", "strengthened_random"]
+    return plain + [f"{base}/{form}" for base in CLASSES if base not in plain for form in FORMS]

@@ -1,0 +1,100 @@
+"""The command line. One verb is one call of :mod:`querist.commands`; nothing heavy is imported before a verb runs."""
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.metadata import version
+from typing import Any
+
+from querist.errors import QueristError
+
+_RECIPE = "a shipped recipe's name, or the path of a YAML file"
+_DATA = "the data folder (default: the recipe's folder below QUERIST_DATA)"
+_SET = "change the recipe: key=value, such as problem.init_args.start=50; may be given several times"
+
+
+def _parser() -> Any:
+    from jsonargparse import ArgumentParser
+
+    parser = ArgumentParser(
+        prog="querist",
+        description="Learns what to ask a labeller: spends a labelling budget where it improves a vision model most.",
+        version=version("querist"),
+    )
+    verbs = parser.add_subcommands(required=True, dest="verb", metavar="VERB")
+
+    def verb(name: str, what: str) -> Any:
+        sub = ArgumentParser(description=what)
+        verbs.add_subcommand(name, sub, help=what)
+        return sub
+
+    demo = verb("demo", "See it work in about two minutes on scenes drawn for it; needs no download.")
+    demo.add_argument("--out", type=str, default="querist-demo", help="where the demo's folder is made")
+
+    compare = verb("compare", "Compare strategies fairly, over seeds, and write summary.json and report.html.")
+    compare.add_argument("recipe", type=str, help=_RECIPE)
+    compare.add_argument("--data", type=str, default=None, help=_DATA)
+    compare.add_argument("--out", type=str, default=None, help="the comparison's folder (default: runs/RECIPE)")
+    compare.add_argument("--strategies", type=str, nargs="*", default=None, help="instead of the recipe's")
+    compare.add_argument("--seeds", type=int, nargs="*", default=None, help="instead of the recipe's")
+    compare.add_argument("--workers", type=int, default=None, help="cells at a time (default: cores / threads)")
+    compare.add_argument("--pictures", type=bool, default=True, help="whether the report shows the chosen regions")
+    compare.add_argument("--set", type=str, action="append", default=None, metavar="KEY=VALUE", help=_SET)
+
+    run = verb("run", "Play one deployment with the simulated oracle: ask, answer, learn, until the budget is spent.")
+    run.add_argument("recipe", type=str, help=_RECIPE)
+    run.add_argument("--data", type=str, default=None, help=_DATA)
+    run.add_argument("--out", type=str, default=None, help="the run's folder (default: runs/RECIPE-STRATEGY-SEED)")
+    run.add_argument("--strategy", type=str, default="entropy/global", help="who chooses, such as margin/group")
+    run.add_argument("--seed", type=int, default=0, help="of everything random")
+    run.add_argument("--set", type=str, action="append", default=None, metavar="KEY=VALUE", help=_SET)
+
+    resume = verb("resume", "Go on with a run that was stopped or killed; ends bit by bit as if it never had been.")
+    resume.add_argument("run", type=str, help="the run's folder")
+    resume.add_argument("--data", type=str, default=None, help="where the data are now, if they have moved")
+
+    status = verb("status", "Show how far a run is; a run that is being written may be looked at.")
+    status.add_argument("run", type=str, help="the run's folder")
+    status.add_argument("--json", type=bool, default=False, nargs="?", const=True, help="as JSON, for scripts")
+
+    select = verb("select", "Write the next batch to label for your own checkpoint, as JSON and CSV.")
+    select.add_argument("recipe", type=str, help=_RECIPE)
+    select.add_argument("--data", type=str, default=None, help=_DATA + "; masks are not needed")
+    select.add_argument("--checkpoint", type=str, default=None, help="your model's weights, a .safetensors file")
+    select.add_argument("--strategy", type=str, default="entropy/global", help="who chooses, such as margin/group")
+    select.add_argument("--count", type=int, default=None, help="how many to select (default: the recipe's batch)")
+    select.add_argument("--exclude", type=str, nargs="*", default=[], help="earlier batches, .json or .csv")
+    select.add_argument("--out", type=str, default="batch", help="PATH without suffix: writes PATH.json and PATH.csv")
+    select.add_argument("--seed", type=int, default=0, help="of everything random")
+    select.add_argument("--set", type=str, action="append", default=None, metavar="KEY=VALUE", help=_SET)
+
+    report = verb("report", "Write summary.json and report.html of a comparison's cells anew.")
+    report.add_argument("folder", type=str, help="the comparison's folder")
+    report.add_argument("--data", type=str, default=None, help="give the data to show pictures of the chosen regions")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The entry point ``querist``.
+
+    Returns:
+        0; 2 for anything the user can put right (it is said on standard error); 130 when interrupted.
+    """
+    os.environ.setdefault("JSONARGPARSE_ADD_PRINT_COMPLETION_ARGUMENT", "true")
+    parsed = _parser().parse_args(arguments)
+    verb = parsed.verb
+    options = {key: value for key, value in vars(parsed[verb]).items() if key != "config"}
+    try:
+        import_module(f"querist.commands.{verb}").main(**options)
+    except QueristError as error:
+        print(f"querist {verb}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"\nquerist {verb}: stopped; what was answered and measured is kept", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

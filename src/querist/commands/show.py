@@ -1,0 +1,53 @@
+"""What all verbs show in the same way: the console, bars, and an event in words."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from querist.core.loop import Event
+from querist.core.problem import Progress as Told
+
+console = Console(highlight=False)
+
+
+def bars() -> Progress:
+    """The look of all progress bars."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(compact=True),
+        TextColumn("{task.fields[note]}"),
+        console=console,
+    )
+
+
+@contextmanager
+def reading() -> Iterator[Told]:
+    """A bar per thing that is being read, while it is read."""
+    with bars() as progress:
+        tasks: dict[str, int] = {}
+
+        def told(what: str, done: int, of: int) -> None:
+            if what not in tasks:
+                tasks[what] = progress.add_task(what, total=of, note="")
+            progress.update(tasks[what], completed=done, total=of)  # pyright: ignore[reportArgumentType]
+
+        yield told
+
+
+def words(event: Event) -> str:
+    """A measured mark in words; nothing for other events."""
+    if event.kind != "mark":
+        return ""
+    return "  ".join(f"{name} {value:.2f}" for name, value in event.details.items() if isinstance(value, float))

@@ -1,0 +1,70 @@
+"""``querist status``: how far a run is, read beside whoever writes it."""
+
+import json as codec
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from querist.commands.show import console
+from querist.core.ledger import Ledger
+from querist.errors import QueristError
+
+
+def main(run: str, json: bool = False) -> dict[str, Any]:
+    """Show a run; returns what is shown."""
+    found = look(Path(run))
+    if json:
+        console.print_json(data=found)
+    else:
+        _show(run, found)
+    return found
+
+
+def look(folder: Path) -> dict[str, Any]:
+    """What a run's ledger says of it, as plain values."""
+    ledger = Ledger.read(folder / "ledger.sqlite")
+    try:
+        about, game = ledger.about, ledger.game()
+        if game is None:
+            raise QueristError(f"{folder}: the run was killed before it began", "'querist resume' it, or begin anew")
+        closings = ledger.closings(game["id"])
+        counts = ledger.counts(game["id"])
+        return {
+            "recipe": about.get("recipe"),
+            "strategy": about.get("strategy"),
+            "seed": about.get("seed"),
+            "data": about.get("data"),
+            "environment": codec.loads(about.get("environment", "{}")),
+            "spent": game["spent"],
+            "budget": game["budget"],
+            "questions": counts["questions"],
+            "answers": counts["answers"],
+            "steps_closed": sum(step >= 0 for step, _, _ in closings),
+            "waiting_for": counts["questions"] - counts["answers"],
+            "done": game["spent"] >= game["budget"] and counts["questions"] == counts["answers"],
+            "given": ledger.given(game["id"]),
+            "measured": [
+                {"labels": row["labels"], "set": row["part"], "value": row["value"]}
+                for row in ledger.evaluations(game["id"])
+                if row["part"] != "account"
+            ],
+        }
+    finally:
+        ledger.close()
+
+
+def _show(run: str, found: dict[str, Any]) -> None:
+    console.print(f"[bold]{run}[/]: {found['recipe']}, {found['strategy']}, seed {found['seed']}")
+    share = found["spent"] / found["budget"]
+    console.print(f"  {found['spent']} of {found['budget']} labels bought ({share:.0%}), {found['steps_closed']} steps")
+    if found["waiting_for"]:
+        console.print(f"  {found['waiting_for']} questions have no answer yet")
+    given = ", ".join(f"{purpose} {count}" for purpose, count in found["given"].items())
+    console.print(f"  labels that were there before: {given or 'none'}")
+    if found["measured"]:
+        table = Table("labels", "set", "value")
+        for row in found["measured"]:
+            table.add_row(str(row["labels"]), row["set"], f"{row['value']:.2f}")
+        console.print(table)
+    console.print("  finished" if found["done"] else f"  go on with: querist resume {run}")

@@ -1,0 +1,181 @@
+"""Cells: one strategy on one seed, the unit of evidence. A pure function that ends in one small JSON file."""
+
+import json
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from querist.compare.memory import peak_mb, reset_peak
+from querist.core import rng
+from querist.core.answers import Labels
+from querist.core.ledger import Ledger
+from querist.core.loop import Deployment, Event
+from querist.core.problem import Setup
+from querist.core.snapshots import read_arrays, write_atomically
+from querist.core.split import Role
+from querist.core.task import CountsAnswers
+from querist.recipes.build import deployment, environment, prepare, set_up
+from querist.recipes.recipe import LoadedRecipe
+
+START, FULL = "_start", "_full"
+"""The two references of a seed: the model before any question, and the model with every label of the pool."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Which strategy on which seed; ``policy`` counts independently trained policies of a learned one."""
+
+    strategy: str
+    seed: int
+    policy: int = 0
+
+    @property
+    def file_name(self) -> str:
+        """Of its JSON."""
+        return f"{self.strategy.replace('/', '__')}--p{self.policy}--s{self.seed}.json"
+
+
+Watcher = Callable[[Cell, Event], None]
+
+
+def play_cell(loaded: LoadedRecipe, cell: Cell, data: Path, out: Path, watch: Watcher | None = None) -> Path:
+    """Play a cell and write its JSON under ``out/cells``. Killed half-way, it goes on where it was.
+
+    Args:
+        loaded: the recipe.
+        data: the data folder.
+        out: the comparison's folder; what is under way lies in ``out/.work``.
+        watch: told what happens.
+
+    Returns:
+        The JSON's path.
+    """
+    device = prepare(loaded)
+    reset_peak()
+    began = time.perf_counter()
+    work = out / ".work"
+    setup = set_up(loaded, data, cell.seed)
+    shared = work / f"start-{loaded.hash}-{setup.data_hash}-s{cell.seed}.safetensors"
+    folder = work / f"{loaded.hash}-{cell.file_name.removesuffix('.json')}"
+    name = "random" if cell.strategy in (START, FULL) else cell.strategy
+    with deployment(loaded, setup, name, cell.seed, folder, initial=shared) as run:
+        if cell.strategy in (START, FULL):
+            measured = _reference(loaded, cell, setup, run, shared)
+        else:
+            for event in run.play():
+                if watch is not None:
+                    watch(cell, event)
+            measured = _measured(setup, run.ledger)
+        accounts = run.ledger.given(1)
+    document = _header(loaded, cell, setup) | measured
+    document |= {
+        "accounts": accounts,
+        "seconds": time.perf_counter() - began,
+        "peak_mb": peak_mb(),
+        "environment": environment(device, loaded.recipe.threads),
+    }
+    path = out / "cells" / cell.file_name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, (json.dumps(document, indent=1, allow_nan=False) + "\n").encode())
+    shutil.rmtree(folder, ignore_errors=True)
+    return path
+
+
+def _header(loaded: LoadedRecipe, cell: Cell, setup: Setup) -> dict[str, Any]:
+    problem = loaded.recipe.problem
+    _, slash, profile = cell.strategy.partition("/")
+    return {
+        "format": 1,
+        "recipe": loaded.name,
+        "recipe_hash": loaded.hash,
+        "data_hash": setup.data_hash,
+        "task": type(problem).__name__.removesuffix("Problem").lower(),
+        "strategy": cell.strategy,
+        "profile": profile if slash and profile in ("sound", "faithful", "untrained", "shuffled") else None,
+        "policy": cell.policy,
+        "seed": cell.seed,
+        "metric": {"name": problem.metric, "unit": problem.unit, "larger_is_better": True},
+        "parts": list(setup.task.parts),
+        "budgets": list(loaded.recipe.budgets),
+    }
+
+
+def _measured(setup: Setup, ledger: Ledger) -> dict[str, Any]:
+    """Everything of a played cell, read from its ledger alone."""
+    game = ledger.game()
+    assert game is not None
+    points: dict[int, dict[str, Any]] = {}
+    bought = []
+    for row in ledger.evaluations(game["id"]):
+        point = points.setdefault(row["labels"], {"labels": row["labels"]})
+        if row["part"] == "account":
+            bought.append({"labels": row["labels"], "amounts": row["details"]["bought"]})
+        else:
+            point[row["part"]] = row["value"]
+            if row["part"] == "test":
+                point["parts"] = row["details"]["parts"]
+    logs = {step: details for step, _, details in ledger.closings(game["id"])}
+    questions = ledger.questions(game["id"], setup.pool)
+    steps, spent = [], 0
+    for step in sorted(s for s in logs if s >= 0):
+        mine = [q for q in questions if q.step == step]
+        spent += sum(q.cost for q in mine)
+        steps.append(
+            {
+                "step": step,
+                "labels": spent,
+                "units": [setup.pool.name(q.unit) for q in mine],
+                "scores": [None if q.score is None else round(q.score, 6) for q in mine],
+                "seconds_select": round(logs[step]["seconds_select"], 4),
+                "seconds_step": round(logs[step]["seconds_step"], 4),
+            }
+        )
+    answers = sum(1 for _ in ledger.answers(game["id"]))
+    return {
+        "points": list(points.values()),
+        "bought": bought,
+        "bought_unit": setup.task.amount_unit if isinstance(setup.task, CountsAnswers) else "labels",
+        "steps": steps,
+        "ledger": {
+            "questions": len(questions),
+            "answers": answers,
+            "spent": int(game["spent"]),
+            "budget": int(game["budget"]),
+            "repeats": len(questions) - len({q.unit for q in questions}),
+        },
+        "seconds_select": float(np.mean([s["seconds_select"] for s in steps])) if steps else None,
+    }
+
+
+def _reference(loaded: LoadedRecipe, cell: Cell, setup: Setup, run: Deployment, shared: Path) -> dict[str, Any]:
+    """The initial model's numbers, or those after training on everything."""
+    events = run.play()
+    next(events)  # the starting set is learned, or its weights are read; no question is asked
+    events.close()
+    task, split = setup.task, setup.split
+    labels = 0
+    if cell.strategy == FULL:
+        units = _all_units(setup)
+        labels = len(units)
+        everything = Labels(units, tuple(_truths(task, units)), split.sources(Role.START))
+        stream = rng.generator(cell.seed, "full")
+        task.fit(everything, new=everything, steps=loaded.recipe.steps.full, phase="final", rng=stream)
+    else:
+        task.restore({k[5:]: v for k, v in read_arrays(shared).items() if k.startswith("task/")})
+    test, reward = task.evaluate(split.sources(Role.TEST)), task.evaluate(split.sources(Role.REWARD))
+    point = {"labels": labels, "test": test.value, "reward": reward.value, "parts": test.part_values}
+    return {"points": [point], "bought": [], "steps": [], "ledger": None, "seconds_select": None}
+
+
+def _all_units(setup: Setup) -> np.ndarray:
+    units = np.arange(len(setup.pool))
+    return units[setup.split.roles[setup.pool.sources(units)[:, 0]] == Role.POOL]
+
+
+def _truths(task: Any, units: np.ndarray) -> list[np.ndarray]:
+    return task.truth(units)

@@ -1,0 +1,124 @@
+"""``compare``: play the missing cells, side by side where there are cores, then sum up."""
+
+import json
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager
+from pathlib import Path
+from queue import Empty
+from typing import Any
+
+from querist.compare.cells import FULL, START, Cell, play_cell
+from querist.core.loop import Event
+from querist.errors import QueristError
+from querist.recipes.recipe import LoadedRecipe, parse_recipe
+
+Watcher = Callable[[Cell, Event | None], None]
+"""Told of a cell's events; None when the cell has ended."""
+
+
+def planned(loaded: LoadedRecipe) -> list[Cell]:
+    """All cells of a recipe, the references of all seeds first (their initial weights serve the others)."""
+    recipe = loaded.recipe
+    cells = [Cell(START, seed) for seed in recipe.seeds]
+    cells += [Cell(name, seed) for seed in recipe.seeds for name in recipe.strategies]
+    return cells + [Cell(FULL, seed) for seed in recipe.seeds]
+
+
+def missing(loaded: LoadedRecipe, cells: Sequence[Cell], out: Path) -> list[Cell]:
+    """Those that have no JSON yet.
+
+    Raises:
+        QueristError: a JSON there is of another recipe: the two must not be mixed.
+    """
+    left = []
+    for cell in cells:
+        path = out / "cells" / cell.file_name
+        if not path.exists():
+            left.append(cell)
+            continue
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))["recipe_hash"]
+        except (ValueError, KeyError) as error:
+            raise QueristError(f"{path} is not a cell ({error})", "remove the file; it will be played again") from error
+        if found != loaded.hash:
+            raise QueristError(
+                f"{path} was played with recipe {found}, not {loaded.hash}: the recipe has changed",
+                "choose another --out, or remove the cells that are out of date",
+            )
+    return left
+
+
+def expected_seconds(cells: Sequence[Cell], out: Path) -> float | None:
+    """How long cells will take by themselves, from those that have ended; None if there is nothing to go by."""
+    known: dict[bool, list[float]] = {}
+    for path in (out / "cells").glob("*.json"):
+        cell = json.loads(path.read_text(encoding="utf-8"))
+        known.setdefault(cell["strategy"] in (START, FULL), []).append(cell["seconds"])
+    if not known:
+        return None
+    every = [s for times in known.values() for s in times]
+    means = {kind: sum(times) / len(times) for kind, times in known.items()}
+    return sum(means.get(c.strategy in (START, FULL), max(every)) for c in cells)
+
+
+def play_cells(
+    loaded: LoadedRecipe, cells: Sequence[Cell], data: Path, out: Path, workers: int, watch: Watcher
+) -> None:
+    """Play cells in worker processes, references first. What has ended is kept whatever happens to the others.
+
+    Raises:
+        QueristError: of the first cell that failed, after the ones under way have ended.
+    """
+    if workers <= 1:
+        for cell in cells:
+            play_cell(loaded, cell, data, out, watch)
+            watch(cell, None)
+        return
+    starts = [c for c in cells if c.strategy == START]
+    rest = [c for c in cells if c.strategy != START]
+    with _pool(loaded, workers) as (pool, events):
+        for group in (starts, rest):
+            jobs = {
+                pool.submit(_worker, loaded.name, loaded.text, cell, str(data), str(out), events): cell
+                for cell in group
+            }
+            _follow(jobs, events, watch)
+
+
+@contextmanager
+def _pool(loaded: LoadedRecipe, workers: int) -> Iterator[tuple[ProcessPoolExecutor, Any]]:
+    context = multiprocessing.get_context("spawn")
+    with context.Manager() as manager, ProcessPoolExecutor(workers, mp_context=context) as pool:
+        # The maths libraries read these when a worker starts; the recipe's threads hold for all of them.
+        for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+            os.environ[variable] = str(loaded.recipe.threads)
+        yield pool, manager.Queue()
+
+
+def _worker(name: str, text: str, cell: Cell, data: str, out: str, events: Any) -> None:
+    loaded = parse_recipe(name, text)
+    play_cell(loaded, cell, Path(data), Path(out), lambda which, event: events.put((which, event)))
+
+
+def _follow(jobs: dict["Future[None]", Cell], events: Any, watch: Watcher) -> None:
+    failure: BaseException | None = None
+    open_jobs = set(jobs)
+    while open_jobs:
+        done, open_jobs = wait(open_jobs, timeout=0.2)
+        while True:
+            try:
+                watch(*events.get_nowait())
+            except Empty:
+                break
+        for job in done:
+            error = None if job.cancelled() else job.exception()
+            if error is not None and failure is None:
+                failure = error
+                for other in open_jobs:
+                    other.cancel()
+            watch(jobs[job], None)
+    if failure is not None:
+        raise failure

@@ -1,0 +1,60 @@
+"""Answers of the oracle as bytes: any array, no pickle, the same bytes for the same answer."""
+
+import hashlib
+import io
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from querist.errors import QueristError
+
+
+def encode(answer: np.ndarray) -> tuple[str, bytes]:
+    """The SHA-256 of an answer and its compressed bytes (numpy's own format, without objects)."""
+    buffer = io.BytesIO()
+    np.lib.format.write_array(buffer, np.asarray(answer, order="C"), version=(1, 0), allow_pickle=False)
+    raw = buffer.getvalue()
+    return hashlib.sha256(raw).hexdigest(), zlib.compress(raw, 6)
+
+
+def decode(digest: str, data: bytes) -> np.ndarray:
+    """The answer of its bytes.
+
+    Raises:
+        QueristError: the bytes are not those that were written.
+    """
+    try:
+        raw = zlib.decompress(data)
+    except zlib.error:
+        raw = b""
+    if hashlib.sha256(raw).hexdigest() != digest:
+        raise QueristError(f"answer {digest[:12]} in the run file is damaged", "restore the run from a backup")
+    return np.lib.format.read_array(io.BytesIO(raw), allow_pickle=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Labels:
+    """What is labelled: the only thing a task is fitted on.
+
+    Args:
+        units: (n,) the units answered, in the order of the questions.
+        answers: their n answers, as the task understands them (a region's mask, a pose, same or different).
+        given: (m,) sources that were labelled before the first question.
+    """
+
+    units: np.ndarray
+    answers: tuple[np.ndarray, ...]
+    given: np.ndarray
+
+    def __post_init__(self) -> None:
+        if len(self.units) != len(self.answers):
+            raise ValueError(f"{len(self.units)} units but {len(self.answers)} answers")
+
+    def first(self, count: int) -> "Labels":
+        """The labels as they were after the first ``count`` answers."""
+        return Labels(self.units[:count], self.answers[:count], self.given)
+
+    def since(self, count: int) -> "Labels":
+        """Only what came after the first ``count`` answers, and nothing given."""
+        return Labels(self.units[count:], self.answers[count:], self.given[:0])

@@ -1,0 +1,105 @@
+"""The groups of candidates that a step offers.
+
+Every builder orders units by keys hashed from (seed, step, unit), so two strategies with one seed meet the same
+groups but for the units already gone.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+
+from querist.core import rng
+from querist.core.observation import Groups
+from querist.core.view import GameView
+
+
+class Candidates(ABC):
+    """Offers groups. ``per_group`` says how many of each group a batch of a given size takes."""
+
+    @abstractmethod
+    def build(self, view: GameView, seed: int, game: int, step: int) -> Groups:
+        """The groups of a step.
+
+        Args:
+            view: who may still be asked.
+            seed: of the run; ``game`` and ``step`` say when.
+        """
+
+    @abstractmethod
+    def per_group(self, batch: int) -> int:
+        """How many picks each group gives when ``batch`` questions are asked per step."""
+
+
+@dataclass(frozen=True)
+class GlobalPool(Candidates):
+    """One group: everything that may still be asked, in hashed order (so that ties are broken at random).
+
+    Args:
+        limit: at most so many, a uniform subset; None for all.
+    """
+
+    limit: int | None = None
+
+    def build(self, view: GameView, seed: int, game: int, step: int) -> Groups:
+        units = view.free_units()
+        units = units[np.argsort(rng.keys(units, seed, "candidates", game, step), kind="stable")][: self.limit]
+        return Groups(units[None], np.ones((1, len(units)), dtype=bool))
+
+    def per_group(self, batch: int) -> int:
+        return batch
+
+
+@dataclass(frozen=True)
+class ClusterPools(Candidates):
+    """K disjoint pools of N units from as few images as can fill them (RALIS, ALGORITHMS 1.3).
+
+    Images are taken in random order until they have more free units than needed; then an image is drawn uniformly
+    with replacement among those that still have units, and a unit of it uniformly, until K * N are there. The draws
+    are made by one exponential clock per image, whose rings depend only on (seed, step, image): exactly that
+    law, and what was asked before changes nothing for the other images.
+
+    Args:
+        groups: K, one pick each.
+        size: N.
+    """
+
+    groups: int
+    size: int
+
+    def build(self, view: GameView, seed: int, game: int, step: int) -> Groups:
+        free = view.free_units()
+        need = self.groups * self.size
+        source = view.pool.sources(free)[:, 0]
+        images, count = np.unique(source, return_counts=True)
+        order = np.argsort(rng.keys(images, seed, "images", game, step), kind="stable")
+        enough = int(np.searchsorted(np.cumsum(count[order]), need, side="right")) + 1
+        kept = np.isin(source, images[order[:enough]])
+        units = free[kept]
+        chosen = units[self._draw(units, source[kept], seed, game, step)][:need]
+        return self._deal(chosen, seed, game, step)
+
+    @staticmethod
+    def _draw(units: np.ndarray, source: np.ndarray, seed: int, game: int, step: int) -> np.ndarray:
+        """The order in which units are drawn: the k-th ring of an image's clock takes its k-th unit by key."""
+        order = np.lexsort((rng.keys(units, seed, "candidates", game, step), source))
+        starts = np.flatnonzero(np.r_[True, np.diff(source[order]) != 0])
+        rank = np.arange(len(order)) - np.repeat(starts, np.diff(np.r_[starts, len(order)]))
+        ring = source[order].astype(np.int64) * 1_000_003 + rank
+        waits = -np.log(rng.uniforms(ring, seed, "rings", game, step))
+        total = np.cumsum(waits)
+        times = total - np.repeat(total[starts] - waits[starts], np.diff(np.r_[starts, len(order)]))
+        return order[np.argsort(times, kind="stable")]
+
+    def _deal(self, chosen: np.ndarray, seed: int, game: int, step: int) -> Groups:
+        """Shuffle and deal one by one, so that near exhaustion every pool gets its share."""
+        chosen = chosen[np.argsort(rng.keys(chosen, seed, "deal", game, step), kind="stable")]
+        flat = np.full(self.groups * self.size, -1, dtype=np.int64)
+        flat[: len(chosen)] = chosen
+        units = flat.reshape(self.size, self.groups).T
+        return Groups(np.ascontiguousarray(units), np.ascontiguousarray(units >= 0))
+
+    def per_group(self, batch: int) -> int:
+        if batch != self.groups:
+            raise ValueError(f"{self.groups} groups give one pick each, so a batch is {self.groups}, not {batch}")
+        return 1

@@ -1,0 +1,327 @@
+"""The ledger: the only owner of who is labelled, and of what was spent.
+
+One SQLite file per run, append-only; the rules (no repeats, no overspending, no unit whose role forbids it, the test set
+in no game, episodes only on what was bought) are constraints and triggers of ``schema.sql``, so that no code can
+break them. One process writes, under :class:`querist.core.lock.RunLock`; any number may read.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from querist.core import answers as codec
+from querist.core import storage
+from querist.core.pool import Pool
+from querist.core.split import Role, Split
+from querist.errors import QueristError
+
+
+class LedgerRuleError(QueristError):
+    """Something was tried that the ledger forbids: a defect of the caller, and nothing was written."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """One question as it stands in the ledger.
+
+    Args:
+        id: its number, unique in the run: answers are idempotent by it.
+        unit: what it is about.
+        step: the step of the game that asked it; ``position`` its place there.
+        cost: what was paid for it.
+        score: why it was asked, if the strategy scores; larger was better.
+        context: under which circumstance it was asked, such as the anchor of a pair.
+    """
+
+    id: int
+    unit: int
+    step: int
+    position: int
+    cost: int
+    score: float | None = None
+    context: str | None = None
+
+
+@dataclass(frozen=True)
+class Asking:
+    """A question about to be written: see :class:`Question`."""
+
+    unit: int
+    score: float | None = None
+    context: str | None = None
+
+
+_BROKEN = {
+    "role forbids": "a unit outside the pool was to be asked",
+    "not bought": "an episode was to ask for a label that was never bought",
+    "overspent": "the question would overspend the budget",
+    "questions.game, questions.unit": "a unit was to be asked twice",
+    "test source in a pool": "a test image was to be put into a pool",
+    "pool source in a test set": "an image of a pool was to be put into a test set",
+    "append-only": "an entry was to be changed or removed",
+    "one_outer": "a run has one deployment only",
+}
+
+
+class Ledger:
+    """Reading and writing a run's file. Use :meth:`create`, :meth:`open` or :meth:`read`."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self.path = path
+        self._db = connection
+
+    @classmethod
+    def create(cls, path: Path, about: Mapping[str, str], durable: bool = False) -> "Ledger":
+        """Begin a run. ``about`` (recipe, hashes, versions) is kept for ever; ``durable`` for people's answers."""
+        ledger = cls(path, storage.create(path, durable))
+        with ledger._transaction():
+            ledger._db.executemany("INSERT INTO run VALUES (?, ?)", sorted(about.items()))
+        return ledger
+
+    @classmethod
+    def open(cls, path: Path, durable: bool = False) -> "Ledger":
+        """Go on writing a run; checks the file first."""
+        return cls(path, storage.open_existing(path, durable))
+
+    @classmethod
+    def read(cls, path: Path) -> "Ledger":
+        """Look at a run while another process may be writing it."""
+        return cls(path, storage.open_existing(path, read_only=True))
+
+    def close(self) -> None:
+        """Close the file; safe to call twice."""
+        self._db.close()
+
+    def _transaction(self) -> Any:
+        return storage.transaction(self._db, self.path)
+
+    def _rule(self, error: sqlite3.IntegrityError, about: str) -> LedgerRuleError:
+        text = str(error)
+        why = next((words for key, words in _BROKEN.items() if key in text), text)
+        return LedgerRuleError(f"{self.path}: {why} ({about})", "nothing was written; this is a defect, report it")
+
+    def _rows(self, sql: str, *values: object) -> list[sqlite3.Row]:
+        try:
+            return self._db.execute(sql, values).fetchall()
+        except sqlite3.Error as error:
+            raise storage.explain(error, self.path) from error
+
+    @property
+    def about(self) -> dict[str, str]:
+        """What :meth:`create` was told of the run."""
+        return {row["key"]: row["value"] for row in self._rows("SELECT key, value FROM run")}
+
+    # Games --------------------------------------------------------------------------------------------------------
+
+    def start_game(
+        self,
+        pool: Pool,
+        split: Split,
+        budget: int,
+        kind: Literal["outer", "inner"] = "outer",
+        episode: int = 0,
+        parent: int | None = None,
+        given: Mapping[str, tuple[np.ndarray, int]] | None = None,
+    ) -> int:
+        """Begin the deployment (outer, charged) or an episode on labels already bought (inner, free).
+
+        Args:
+            pool: names the sources.
+            split: their roles; equal splits are stored once.
+            budget: what may be spent.
+            kind: see above; ``episode`` counts them, ``parent`` is the deployment of an episode.
+            given: labels that were there before: purpose -> (sources, labels each).
+
+        Returns:
+            The game's number in this run.
+
+        Raises:
+            LedgerRuleError: a test source in a pool, or a second deployment.
+        """
+        with self._transaction():
+            try:
+                split_id = self._store_split(pool, split)
+                cursor = self._db.execute(
+                    "INSERT INTO games (kind, episode, parent, split, budget) VALUES (?, ?, ?, ?, ?)",
+                    (kind, episode, parent, split_id, budget),
+                )
+                game = int(cursor.lastrowid or 0)
+                for purpose, (sources, each) in (given or {}).items():
+                    rows = [(game, pool.source_name(s), purpose, each) for s in sources]
+                    self._db.executemany("INSERT INTO given VALUES (?, ?, ?, ?)", rows)
+            except sqlite3.IntegrityError as error:
+                raise self._rule(error, f"{kind} game") from error
+        return game
+
+    def _store_split(self, pool: Pool, split: Split) -> int:
+        digest = split.digest()
+        row = self._db.execute("SELECT id FROM splits WHERE digest = ?", (digest,)).fetchone()
+        if row:
+            return int(row["id"])
+        split_id = int(self._db.execute("INSERT INTO splits (digest) VALUES (?)", (digest,)).lastrowid or 0)
+        self._db.executemany(
+            "INSERT INTO roles VALUES (?, ?, ?)",
+            ((split_id, pool.source_name(s), Role(r).name) for s, r in enumerate(split.roles) if r),
+        )
+        return split_id
+
+    def game(self, kind: Literal["outer", "inner"] = "outer", episode: int = 0) -> sqlite3.Row | None:
+        """The row (id, budget, spent, split) of a game, if it was begun."""
+        rows = self._rows("SELECT * FROM games WHERE kind = ? AND episode = ?", kind, episode)
+        return rows[0] if rows else None
+
+    def money(self, game: int) -> tuple[int, int]:
+        """(spent, budget) of a game."""
+        row = self._rows("SELECT spent, budget FROM games WHERE id = ?", game)[0]
+        return int(row["spent"]), int(row["budget"])
+
+    def given(self, game: int) -> dict[str, int]:
+        """How many labels each purpose had before the first question."""
+        rows = self._rows("SELECT purpose, SUM(labels) AS n FROM given WHERE game = ? GROUP BY purpose", game)
+        return {row["purpose"]: int(row["n"]) for row in rows}
+
+    def given_sources(self, game: int, purpose: str) -> list[str]:
+        """The names of the sources whose labels were there before, sorted."""
+        rows = self._rows("SELECT source FROM given WHERE game = ? AND purpose = ? ORDER BY source", game, purpose)
+        return [row["source"] for row in rows]
+
+    # Steps --------------------------------------------------------------------------------------------------------
+
+    def ask(
+        self, game: int, step: int, pool: Pool, asked: Sequence[Asking], details: Mapping[str, Any]
+    ) -> list[Question]:
+        """Open a step: its questions, paid for, in one transaction.
+
+        Raises:
+            LedgerRuleError: a repeat, an overspent budget, or a role that forbids a unit; nothing is written then.
+        """
+        units = np.array([a.unit for a in asked], dtype=np.int64)
+        costs, sources = pool.costs(units), pool.sources(units)
+        with self._transaction():
+            self._db.execute("INSERT INTO steps VALUES (?, ?, ?)", (game, step, _json(details)))
+            for position, (asking, cost, source) in enumerate(zip(asked, costs, sources, strict=True)):
+                names = [pool.source_name(int(s)) for s in source]
+                name = pool.name(asking.unit)
+                try:
+                    self._db.execute(
+                        "INSERT INTO questions (game, step, position, unit, source, other, cost, score, context)"
+                        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                        (game, step, position, name, names[0], names[1] if len(names) > 1 else None)
+                        + (int(cost), asking.score, asking.context),
+                    )
+                except sqlite3.IntegrityError as error:
+                    raise self._rule(error, name) from error
+        return self.questions(game, pool, step)
+
+    def questions(self, game: int, pool: Pool, step: int | None = None) -> list[Question]:
+        """The questions of a game, or of one of its steps, in the order they were asked."""
+        where = "" if step is None else f" AND step = {int(step)}"
+        rows = self._rows(f"SELECT * FROM questions WHERE game = ?{where} ORDER BY step, position", game)  # noqa: S608
+        return [
+            Question(r["id"], pool.unit(r["unit"]), r["step"], r["position"], r["cost"], r["score"], r["context"])
+            for r in rows
+        ]
+
+    def step_details(self, game: int, step: int) -> dict[str, Any] | None:
+        """What was noted when a step was opened; None if it never was."""
+        rows = self._rows("SELECT details FROM steps WHERE game = ? AND step = ?", game, step)
+        return json.loads(rows[0]["details"]) if rows else None
+
+    def answer(self, question: int, answer: np.ndarray | None, revision: int = 0) -> None:
+        """Keep an answer, committed when this returns. The same answer again changes nothing.
+
+        Args:
+            question: its id.
+            answer: what the oracle said; None: it cannot tell.
+            revision: 0 is the first answer; a correction has the next number, and both stay.
+
+        Raises:
+            LedgerRuleError: another answer has this revision already, or there is no such question.
+        """
+        digest, data = (None, b"") if answer is None else codec.encode(answer)
+        with self._transaction():
+            known = self._db.execute(
+                "SELECT blob FROM answers WHERE question = ? AND revision = ?", (question, revision)
+            ).fetchone()
+            if known is not None:
+                if known["blob"] != digest:
+                    raise LedgerRuleError(
+                        f"{self.path}: question {question} was answered differently before",
+                        "send a correction as the next revision",
+                    )
+                return
+            try:
+                if digest is not None:
+                    self._db.execute("INSERT OR IGNORE INTO blobs VALUES (?, ?)", (digest, data))
+                self._db.execute(
+                    "INSERT INTO answers (question, revision, blob) VALUES (?, ?, ?)", (question, revision, digest)
+                )
+            except sqlite3.IntegrityError as error:
+                raise self._rule(error, f"question {question}") from error
+
+    def answers(self, game: int, after: int = 0) -> Iterator[tuple[int, int, str, str | None]]:
+        """(answer's number, question's number, unit's name, blob) of the answers newer than ``after``, oldest first."""
+        rows = self._rows(
+            "SELECT a.id, a.question, q.unit, a.blob FROM answers a JOIN questions q ON q.id = a.question"
+            " WHERE q.game = ? AND a.id > ? ORDER BY a.id",
+            game,
+            after,
+        )
+        return ((r["id"], r["question"], r["unit"], r["blob"]) for r in rows)
+
+    def answered(self, game: int, step: int) -> set[int]:
+        """The questions of a step that have an answer."""
+        rows = self._rows(
+            "SELECT DISTINCT a.question FROM answers a JOIN questions q ON q.id = a.question"
+            " WHERE q.game = ? AND q.step = ?",
+            game,
+            step,
+        )
+        return {row["question"] for row in rows}
+
+    def decode(self, digest: str) -> np.ndarray:
+        """The answer behind a digest that :meth:`answers` gave."""
+        return codec.decode(digest, self._rows("SELECT data FROM blobs WHERE sha256 = ?", digest)[0]["data"])
+
+    def close_step(self, game: int, step: int, snapshot: str, details: Mapping[str, Any]) -> None:
+        """End a step by naming its snapshot (SHA-256 of a file that is already safe on disk)."""
+        with self._transaction():
+            self._db.execute("INSERT INTO closings VALUES (?, ?, ?, ?)", (game, step, snapshot, _json(details)))
+
+    def closings(self, game: int) -> list[tuple[int, str, dict[str, Any]]]:
+        """(step, snapshot, details) of all closed steps, in order; step -1 is the time before the first question."""
+        rows = self._rows("SELECT * FROM closings WHERE game = ? ORDER BY step", game)
+        return [(r["step"], r["snapshot"], json.loads(r["details"])) for r in rows]
+
+    def counts(self, game: int) -> dict[str, int]:
+        """How many questions a game has, and how many of them have an answer."""
+        row = self._rows(
+            "SELECT COUNT(*) AS questions, COUNT(a.question) AS answers FROM questions q"
+            " LEFT JOIN (SELECT DISTINCT question FROM answers) a ON a.question = q.id WHERE q.game = ?",
+            game,
+        )[0]
+        return {"questions": int(row["questions"]), "answers": int(row["answers"])}
+
+    # Evaluations --------------------------------------------------------------------------------------------------
+
+    def evaluate(
+        self, game: int, labels: int, values: Mapping[tuple[str, str], tuple[float, Mapping[str, Any]]]
+    ) -> None:
+        """Keep what was measured at a budget: {(set, model): (value, details)}, all in one transaction."""
+        with self._transaction():
+            rows = [(game, labels, part, model, v, _json(d)) for (part, model), (v, d) in values.items()]
+            self._db.executemany("INSERT INTO evaluations VALUES (?, ?, ?, ?, ?, ?)", rows)
+
+    def evaluations(self, game: int) -> list[dict[str, Any]]:
+        """All measurements of a game: labels, part (``reward`` or ``test``), model, value, details; by labels."""
+        rows = self._rows("SELECT * FROM evaluations WHERE game = ? ORDER BY labels, part, model", game)
+        return [{**dict(r), "details": json.loads(r["details"])} for r in rows]
+
+
+def _json(value: Mapping[str, Any]) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)

@@ -1,0 +1,285 @@
+"""The deployment: steps until the budget is spent, measured at marks, stopped and resumed anywhere."""
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from querist.core import rng
+from querist.core.answers import Labels
+from querist.core.candidates import Candidates
+from querist.core.ledger import Ledger
+from querist.core.lock import RunLock
+from querist.core.oracle import Oracle
+from querist.core.policy import Policy
+from querist.core.pool import Pool
+from querist.core.snapshots import Snapshots, encode_arrays, read_arrays, write_atomically
+from querist.core.split import Role, Split
+from querist.core.step import Featuriser, Game, advance
+from querist.core.task import CountsAnswers, Task
+from querist.errors import QueristError
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The numbers of a deployment.
+
+    Args:
+        seed: of everything random.
+        batch: questions per step.
+        marks: budgets, in cost, at which a final training is measured; the last one is the budget.
+        start: optimiser steps before the first question, on the starting set.
+        update: optimiser steps after each step's answers.
+        final: optimiser steps of a mark's final training, from the initial weights.
+        update_every: update after every so many steps.
+    """
+
+    seed: int
+    batch: int
+    marks: tuple[int, ...]
+    start: int
+    update: int
+    final: int
+    update_every: int = 1
+
+    def __post_init__(self) -> None:
+        if not self.marks or list(self.marks) != sorted(set(self.marks)) or self.marks[0] <= 0:
+            raise QueristError(f"budgets must be positive and rise, not {list(self.marks)}", "such as [120, 240]")
+        if self.batch <= 0:
+            raise QueristError(f"a batch of {self.batch} questions per step", "ask at least one")
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """What a deployment plays with."""
+
+    pool: Pool
+    split: Split
+    task: Task
+    policy: Policy
+    candidates: Candidates
+    featuriser: Featuriser
+    oracle: Oracle
+    labels_per_source: int = 1
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something a watcher may want to show.
+
+    Args:
+        kind: ``start`` (the initial model is ready), ``step``, ``mark`` (a budget was measured), ``waiting``
+            (people still answer) or ``done``.
+        spent: of the budget so far.
+        details: numbers: losses, seconds, values.
+    """
+
+    kind: str
+    spent: int
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Deployment:
+    """Plays one run in a folder. :meth:`play` may be killed at any instant and called again in a new process.
+
+    Args:
+        folder: of the run; made if it is not there.
+        parts: what to play with.
+        plan: the numbers.
+        about: what the ledger shall remember of the run: recipe, hashes, versions. On resuming it must agree on the
+            keys in ``must_agree``.
+        durable: survive power cuts after every answer (for people) and not only kills.
+        initial: a file in which runs that share recipe and seed share their initial state: used if it is there, made
+            if it is not. The same is computed without it.
+
+    Raises:
+        QueristError: another process writes to this run; or the folder holds another run.
+    """
+
+    must_agree = ("recipe_hash", "data_hash", "strategy", "seed")
+
+    def __init__(
+        self,
+        folder: Path,
+        parts: Parts,
+        plan: Plan,
+        about: Mapping[str, str],
+        durable: bool = False,
+        initial: Path | None = None,
+    ) -> None:
+        self._initial = initial
+        self.folder, self.parts, self.plan = folder, parts, plan
+        parts.policy.check(parts.task)
+        parts.split.check(parts.pool)
+        folder.mkdir(parents=True, exist_ok=True)
+        self._lock = RunLock(folder)
+        try:
+            path = folder / "ledger.sqlite"
+            fresh = not path.exists()
+            self.ledger = Ledger.create(path, about, durable) if fresh else Ledger.open(path, durable)
+            self._agree(about)
+            self._snapshots = Snapshots(folder / "snapshots")
+            self._game_id = self._begin()
+        except BaseException:
+            self._lock.close()
+            raise
+
+    def _agree(self, about: Mapping[str, str]) -> None:
+        was = self.ledger.about
+        for key in self.must_agree:
+            if key in about and was.get(key) != about[key]:
+                raise QueristError(
+                    f"{self.ledger.path}: this run has {key} {was.get(key)}, not {about[key]}",
+                    "resume it with what it began with, or begin a new run in another folder",
+                )
+
+    def _begin(self) -> int:
+        row = self.ledger.game()
+        if row is not None:
+            return int(row["id"])
+        split, each = self.parts.split, self.parts.labels_per_source
+        given = {
+            name: (split.sources(role), each)
+            for name, role in (("start", Role.START), ("reward", Role.REWARD), ("test", Role.TEST))
+        }
+        return self.ledger.start_game(self.parts.pool, split, self.plan.marks[-1], given=given)
+
+    def close(self) -> None:
+        """Let go of the run."""
+        self.ledger.close()
+        self._lock.close()
+
+    def __enter__(self) -> "Deployment":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def play(self) -> Iterator[Event]:
+        """Go on from wherever the run stands until its budget is spent or people must answer first."""
+        closings = self.ledger.closings(self._game_id)
+        if not closings:
+            yield self._start()
+            closings = self.ledger.closings(self._game_id)
+        self._restore(closings[-1][1])
+        self._tidy()
+        step = closings[-1][0] + 1
+        game = self._game(step)
+        while True:
+            yield from self._measure(game)
+            spent, budget = self.ledger.money(self._game_id)
+            open_step = self.ledger.step_details(self._game_id, step) is not None
+            if (spent >= budget or game.view.exhausted) and not open_step:
+                yield Event("done", spent)
+                return
+            event = self._step(game, step)
+            yield event
+            if event.kind == "waiting":
+                return
+            step += 1
+
+    def _start(self) -> Event:
+        began = time.perf_counter()
+        log: dict[str, float] = {}
+        if self._initial is not None and self._initial.exists():
+            self._apply(read_arrays(self._initial), policy=False)
+        else:
+            given = self.parts.split.sources(Role.START)
+            labels = Labels(np.zeros(0, dtype=np.int64), (), given)
+            stream = rng.generator(self.plan.seed, "start")
+            log = self.parts.task.fit(labels, new=labels, steps=self.plan.start, phase="start", rng=stream)
+            if self._initial is not None:
+                self._initial.parent.mkdir(parents=True, exist_ok=True)
+                write_atomically(self._initial, encode_arrays(self._state()))
+        log["seconds"] = time.perf_counter() - began
+        digest = self._snapshots.save(self._state())
+        self.ledger.close_step(self._game_id, -1, digest, log)
+        return Event("start", 0, log)
+
+    def _game(self, step: int) -> Game:
+        parts, plan = self.parts, self.plan
+        return Game(
+            self.ledger,
+            self._game_id,
+            0,
+            plan.seed,
+            parts.pool,
+            parts.split,
+            parts.task,
+            parts.oracle,
+            parts.candidates,
+            parts.featuriser,
+            plan.batch,
+            plan.update,
+            parts.split.sources(Role.START),
+            plan.update_every,
+            next_step=step,
+        )
+
+    def _step(self, game: Game, step: int) -> Event:
+        policy = self.parts.policy
+        outcome = advance(game, step, lambda seen, k: policy.select(seen, k, game.stream("policy", step)))
+        if outcome is None:
+            return Event("waiting", self.ledger.money(self._game_id)[0], {"step": step})
+        log: dict[str, Any] = dict(outcome.log)
+        digest = self._snapshots.save(self._state())
+        self.ledger.close_step(self._game_id, step, digest, log)
+        self._tidy()
+        return Event("step", self.ledger.money(self._game_id)[0], {"step": step, **log})
+
+    def _measure(self, game: Game) -> Iterator[Event]:
+        """A final training from the initial weights at every mark that was reached and has no number yet."""
+        done = {row["labels"] for row in self.ledger.evaluations(self._game_id)}
+        spent, _ = self.ledger.money(self._game_id)
+        for mark in self.plan.marks:
+            if mark in done or (spent < mark and not game.view.exhausted):
+                continue
+            yield self._final(game, mark)
+
+    def _final(self, game: Game, mark: int) -> Event:
+        began = time.perf_counter()
+        task, split = self.parts.task, self.parts.split
+        trajectory = task.snapshot()
+        self._restore(self.ledger.closings(self._game_id)[0][1], policy=False)
+        labels = game.view.labels(mark)
+        stream = rng.generator(self.plan.seed, "final", 0, mark)
+        log = task.fit(labels, new=labels, steps=self.plan.final, phase="final", rng=stream)
+        values: dict[tuple[str, str], tuple[float, dict[str, Any]]] = {}
+        for name, role in (("reward", Role.REWARD), ("test", Role.TEST)):
+            sources = split.sources(role)
+            if len(sources):
+                found = task.evaluate(sources)
+                values[name, "final"] = (found.value, {"parts": found.part_values})
+        models = Snapshots(self.folder / "models")
+        digest = models.save(task.snapshot())
+        log |= {"seconds": time.perf_counter() - began}
+        bought = self._bought(labels)
+        values["account", "final"] = (0.0, {"bought": bought, "model": digest, **log})
+        self.ledger.evaluate(self._game_id, mark, values)
+        task.restore(trajectory)
+        details = {name: value for (name, _), (value, _) in values.items() if name != "account"}
+        return Event("mark", mark, details)
+
+    def _bought(self, labels: Labels) -> list[float]:
+        if not isinstance(self.parts.task, CountsAnswers) or not len(labels.units):
+            return []
+        return [float(n) for n in self.parts.task.amounts(labels.units, labels.answers).sum(axis=0)]
+
+    def _state(self) -> dict[str, np.ndarray]:
+        task = {f"task/{name}": array for name, array in self.parts.task.snapshot().items()}
+        return task | {f"policy/{name}": array for name, array in self.parts.policy.snapshot().items()}
+
+    def _restore(self, digest: str, policy: bool = True) -> None:
+        self._apply(self._snapshots.load(digest), policy)
+
+    def _apply(self, arrays: Mapping[str, np.ndarray], policy: bool) -> None:
+        self.parts.task.restore({k[5:]: v for k, v in arrays.items() if k.startswith("task/")})
+        if policy:
+            self.parts.policy.restore({k[7:]: v for k, v in arrays.items() if k.startswith("policy/")})
+
+    def _tidy(self) -> None:
+        closings = self.ledger.closings(self._game_id)
+        self._snapshots.keep_only({closings[0][1], closings[-1][1]})

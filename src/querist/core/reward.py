@@ -1,0 +1,72 @@
+"""Rewards of the environment. Larger is better; the model before the first step is evaluated too."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+
+from querist.core.evaluation import Evaluation, paired_difference
+from querist.core.split import Role
+from querist.core.step import Game, Outcome
+
+
+class Timing(Enum):
+    """When a reward is known."""
+
+    AFTER_UPDATE = "after the task has learned from the answers"
+    AT_ONCE = "from the answers themselves"
+
+
+@dataclass(frozen=True)
+class Gain:
+    """A reward and how sure it is.
+
+    Args:
+        value: one number for the whole step.
+        standard_error: of ``value``; zero where it is exact.
+        per_group: (G,) where groups are paid apart; None: everyone gets ``value``.
+    """
+
+    value: float
+    standard_error: float = 0.0
+    per_group: np.ndarray | None = None
+
+
+class Reward(ABC):
+    """What a step is worth."""
+
+    timing: Timing = Timing.AFTER_UPDATE
+
+    @abstractmethod
+    def begin(self, game: Game) -> None:
+        """Before the first step of a game."""
+
+    @abstractmethod
+    def measure(self, game: Game, outcome: Outcome) -> Gain:
+        """After a step."""
+
+
+class MetricGain(Reward):
+    """The rise of the task's metric on the reward set: ``scale * (M(g_{t+1}) - M(g_t))`` (ALGORITHMS 0.3).
+
+    The standard error of the paired difference is logged beside every reward, since step gains are small.
+
+    Args:
+        scale: a constant factor.
+    """
+
+    def __init__(self, scale: float = 1.0) -> None:
+        self._scale = scale
+        self._last: Evaluation | None = None
+
+    def begin(self, game: Game) -> None:
+        self._last = game.task.evaluate(game.split.sources(Role.REWARD))
+
+    def measure(self, game: Game, outcome: Outcome) -> Gain:
+        if self._last is None:
+            raise ValueError("begin() comes before measure()")
+        now = game.task.evaluate(game.split.sources(Role.REWARD))
+        value, error = paired_difference(self._last, now, game.stream("bootstrap", outcome.step))
+        self._last = now
+        return Gain(self._scale * value, self._scale * error)

@@ -1,0 +1,96 @@
+-- The ledger: every question and every answer, append-only. The database itself forbids what must never happen.
+CREATE TABLE run (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+
+CREATE TABLE splits (id INTEGER PRIMARY KEY, digest TEXT NOT NULL UNIQUE);
+CREATE TABLE roles (
+  split INTEGER NOT NULL REFERENCES splits, source TEXT NOT NULL, role TEXT NOT NULL,
+  PRIMARY KEY (split, source)) WITHOUT ROWID;
+
+CREATE TABLE games (
+  id INTEGER PRIMARY KEY, kind TEXT NOT NULL CHECK (kind IN ('outer', 'inner')),
+  episode INTEGER NOT NULL, parent INTEGER REFERENCES games, split INTEGER NOT NULL REFERENCES splits,
+  budget INTEGER NOT NULL, spent INTEGER NOT NULL DEFAULT 0,
+  CONSTRAINT overspent CHECK (spent BETWEEN 0 AND budget),
+  CONSTRAINT nested CHECK ((kind = 'inner') = (parent IS NOT NULL)));
+CREATE UNIQUE INDEX one_outer ON games (kind) WHERE kind = 'outer';
+
+-- Labels that were there before the first question: counted, never asked.
+CREATE TABLE given (
+  game INTEGER NOT NULL REFERENCES games, source TEXT NOT NULL, purpose TEXT NOT NULL, labels INTEGER NOT NULL,
+  PRIMARY KEY (game, source, purpose)) WITHOUT ROWID;
+
+CREATE TABLE steps (
+  game INTEGER NOT NULL REFERENCES games, step INTEGER NOT NULL, details TEXT NOT NULL,
+  PRIMARY KEY (game, step)) WITHOUT ROWID;
+CREATE TABLE questions (
+  id INTEGER PRIMARY KEY, game INTEGER NOT NULL, step INTEGER NOT NULL, position INTEGER NOT NULL,
+  unit TEXT NOT NULL, source TEXT NOT NULL, other TEXT, cost INTEGER NOT NULL CHECK (cost >= 0),
+  score REAL, context TEXT,
+  UNIQUE (game, unit), UNIQUE (game, step, position),
+  FOREIGN KEY (game, step) REFERENCES steps (game, step));
+
+CREATE TABLE blobs (sha256 TEXT PRIMARY KEY, data BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE answers (
+  id INTEGER PRIMARY KEY, question INTEGER NOT NULL REFERENCES questions, revision INTEGER NOT NULL,
+  blob TEXT REFERENCES blobs, -- NULL: the labeller could not tell; it costs, is remembered and teaches nothing
+  UNIQUE (question, revision));
+
+CREATE TABLE closings (
+  game INTEGER NOT NULL, step INTEGER NOT NULL, snapshot TEXT NOT NULL, details TEXT NOT NULL,
+  PRIMARY KEY (game, step)) WITHOUT ROWID;
+CREATE TABLE evaluations (
+  game INTEGER NOT NULL REFERENCES games, labels INTEGER NOT NULL, part TEXT NOT NULL, model TEXT NOT NULL,
+  value REAL, details TEXT NOT NULL, PRIMARY KEY (game, labels, part, model)) WITHOUT ROWID;
+
+CREATE TRIGGER role_of_unit BEFORE INSERT ON questions BEGIN
+  SELECT RAISE(ABORT, 'role forbids') WHERE EXISTS (
+    SELECT 1 FROM (SELECT NEW.source AS s UNION ALL SELECT NEW.other WHERE NEW.other IS NOT NULL)
+    WHERE NOT EXISTS (SELECT 1 FROM roles JOIN games ON games.split = roles.split
+                      WHERE games.id = NEW.game AND roles.source = s AND roles.role = 'POOL'));
+END;
+-- An episode is played on labels already bought: its questions are free because they ask for nothing new.
+CREATE TRIGGER bought_before BEFORE INSERT ON questions
+  WHEN (SELECT kind FROM games WHERE id = NEW.game) = 'inner' BEGIN
+  SELECT RAISE(ABORT, 'not bought') WHERE NOT EXISTS (
+      SELECT 1 FROM questions q JOIN answers a ON a.question = q.id JOIN games g ON g.id = NEW.game
+      WHERE q.game = g.parent AND q.unit = NEW.unit)
+    AND EXISTS (
+      SELECT 1 FROM (SELECT NEW.source AS s UNION ALL SELECT NEW.other WHERE NEW.other IS NOT NULL)
+      WHERE NOT EXISTS (SELECT 1 FROM given JOIN games ON games.parent = given.game
+                        WHERE games.id = NEW.game AND given.source = s));
+END;
+CREATE TRIGGER pay AFTER INSERT ON questions BEGIN
+  UPDATE games SET spent = spent + NEW.cost WHERE id = NEW.game;
+END;
+-- What tests a game's final number may be asked about in no game at all.
+CREATE TRIGGER test_is_sacred BEFORE INSERT ON roles WHEN NEW.role = 'POOL' BEGIN
+  SELECT RAISE(ABORT, 'test source in a pool')
+    WHERE EXISTS (SELECT 1 FROM roles WHERE source = NEW.source AND role = 'TEST');
+END;
+CREATE TRIGGER test_stays_sacred BEFORE INSERT ON roles WHEN NEW.role = 'TEST' BEGIN
+  SELECT RAISE(ABORT, 'pool source in a test set')
+    WHERE EXISTS (SELECT 1 FROM roles WHERE source = NEW.source AND role = 'POOL');
+END;
+CREATE INDEX role_of_source ON roles (source, role);
+CREATE INDEX answer_of_question ON answers (question);
+
+CREATE TRIGGER keep_games BEFORE UPDATE ON games
+  WHEN NEW.spent < OLD.spent OR NEW.budget < OLD.budget OR NEW.kind <> OLD.kind OR NEW.split <> OLD.split BEGIN
+  SELECT RAISE(ABORT, 'append-only'); END;
+CREATE TRIGGER keep_games_rows BEFORE DELETE ON games BEGIN SELECT RAISE(ABORT, 'append-only'); END;
+CREATE TRIGGER keep_questions_update BEFORE UPDATE ON questions BEGIN SELECT RAISE(ABORT, 'append-only'); END;
+CREATE TRIGGER keep_questions_delete BEFORE DELETE ON questions BEGIN SELECT RAISE(ABORT, 'append-only'); END;
+CREATE TRIGGER keep_answers_update BEFORE UPDATE ON answers BEGIN SELECT RAISE(ABORT, 'append-only'); END;
+CREATE TRIGGER keep_answers_delete BEFORE DELETE ON answers BEGIN SELECT RAISE(ABORT, 'append-only'); END;
+CREATE TRIGGER keep_steps_update BEFORE UPDATE ON steps BEGIN SELECT RAISE(ABORT, 'append-only'); END;
+CREATE TRIGGER keep_steps_delete BEFORE DELETE ON steps BEGIN SELECT RAISE(ABORT, 'append-only'); END;
+CREATE TRIGGER keep_closings_update BEFORE UPDATE ON closings BEGIN SELECT RAISE(ABORT, 'append-only'); END;
+CREATE TRIGGER keep_closings_delete BEFORE DELETE ON closings BEGIN SELECT RAISE(ABORT, 'append-only'); END;
+CREATE TRIGGER keep_evaluations_update BEFORE UPDATE ON evaluations BEGIN SELECT RAISE(ABORT, 'append-only'); END;
+CREATE TRIGGER keep_evaluations_delete BEFORE DELETE ON evaluations BEGIN SELECT RAISE(ABORT, 'append-only'); END;
+CREATE TRIGGER keep_given_update BEFORE UPDATE ON given BEGIN SELECT RAISE(ABORT, 'append-only'); END;
+CREATE TRIGGER keep_given_delete BEFORE DELETE ON given BEGIN SELECT RAISE(ABORT, 'append-only'); END;
+CREATE TRIGGER keep_roles_update BEFORE UPDATE ON roles BEGIN SELECT RAISE(ABORT, 'append-only'); END;
+CREATE TRIGGER keep_roles_delete BEFORE DELETE ON roles BEGIN SELECT RAISE(ABORT, 'append-only'); END;
+CREATE TRIGGER keep_blobs_update BEFORE UPDATE ON blobs BEGIN SELECT RAISE(ABORT, 'append-only'); END;
+CREATE TRIGGER keep_blobs_delete BEFORE DELETE ON blobs BEGIN SELECT RAISE(ABORT, 'append-only'); END;

@@ -1,0 +1,100 @@
+"""Snapshots on disk: whole or not there, and checked when they are read."""
+
+import hashlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load as decode_tensors
+from safetensors.numpy import save as encode_tensors
+
+from querist.errors import QueristError
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a file that is either complete under its name or absent, even after a power cut.
+
+    Raises:
+        QueristError: the disk is full or not writable; an older file under the name stays as it was.
+    """
+    draft = path.with_name(path.name + ".new")
+    try:
+        with draft.open("wb") as handle:
+            handle.write(data)
+            handle.flush()
+            os.fsync(handle.fileno())
+        draft.replace(path)
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise QueristError(
+            f"{path}: cannot be written ({error.strerror})",
+            "free some space or check the folder's permissions, then resume; nothing that was kept is lost",
+        ) from error
+
+
+def encode_arrays(arrays: Mapping[str, np.ndarray]) -> bytes:
+    """Arrays as the bytes of a safetensors file, the same bytes for the same arrays."""
+    return encode_tensors({name: np.asarray(array, order="C") for name, array in sorted(arrays.items())})
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of a safetensors file.
+
+    Raises:
+        QueristError: it cannot be read.
+    """
+    try:
+        return decode_tensors(path.read_bytes())
+    except (OSError, SafetensorError) as error:
+        raise QueristError(f"{path}: cannot be read as safetensors ({error})", "remove it and try again") from error
+
+
+class Snapshots:
+    """The folder of a run's snapshots, each named by the SHA-256 of its bytes.
+
+    Args:
+        folder: made if it is not there.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def save(self, arrays: Mapping[str, np.ndarray]) -> str:
+        """Keep arrays; returns their digest once they are safe on disk."""
+        data = encode_arrays(arrays)
+        digest = hashlib.sha256(data).hexdigest()
+        if not self._path(digest).exists():
+            write_atomically(self._path(digest), data)
+        return digest
+
+    def load(self, digest: str) -> dict[str, np.ndarray]:
+        """The arrays of a digest.
+
+        Raises:
+            QueristError: the file is gone or is not what was written.
+        """
+        path = self._path(digest)
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise QueristError(f"{path}: the run's snapshot is missing", "restore the folder from a backup") from error
+        if hashlib.sha256(data).hexdigest() != digest:
+            raise QueristError(f"{path}: the run's snapshot is damaged", "restore the folder from a backup")
+        return decode_tensors(data)
+
+    def keep_only(self, digests: set[str]) -> None:
+        """Remove all others, and drafts that a killed process left."""
+        for path in self._folder.iterdir():
+            if path.stem not in digests or path.suffix != ".safetensors":
+                path.unlink(missing_ok=True)
+
+    def _path(self, digest: str) -> Path:
+        return self._folder / f"{digest}.safetensors"

@@ -1,0 +1,60 @@
+"""Who may be asked about, and who serves what: the roles of the sources in one game."""
+
+import hashlib
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+
+from querist.core.pool import Pool
+from querist.errors import QueristError
+
+
+class Role(IntEnum):
+    """What a source is for. Only POOL may be asked about; TEST touches nothing but the final number."""
+
+    UNUSED = 0
+    POOL = 1
+    START = 2
+    STATE = 3
+    REWARD = 4
+    TEST = 5
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """One role per source.
+
+    Args:
+        roles: (sources,) of :class:`Role`.
+    """
+
+    roles: np.ndarray
+
+    def sources(self, role: Role) -> np.ndarray:
+        """The sources of a role, ascending, int64."""
+        return np.flatnonzero(self.roles == role)
+
+    def digest(self) -> str:
+        """16 hexadecimal digits over the roles."""
+        return hashlib.sha256(np.asarray(self.roles, dtype=np.uint8).tobytes()).hexdigest()[:16]
+
+    def check(self, pool: Pool) -> None:
+        """No subject may serve in two roles: that would leak what is asked into what is measured.
+
+        Raises:
+            QueristError: names the subject's sources and their roles.
+        """
+        if len(self.roles) != pool.source_count:
+            raise ValueError(f"{len(self.roles)} roles for {pool.source_count} sources")
+        subjects = pool.source_subjects
+        order = np.lexsort((self.roles, subjects))
+        same = subjects[order][1:] == subjects[order][:-1]
+        torn = np.flatnonzero(same & (np.asarray(self.roles)[order][1:] != np.asarray(self.roles)[order][:-1]))
+        if len(torn):
+            a, b = order[torn[0]], order[torn[0] + 1]
+            raise QueristError(
+                f"{pool.source_name(a)!r} is in the {Role(self.roles[a]).name.lower()} set and "
+                f"{pool.source_name(b)!r} in the {Role(self.roles[b]).name.lower()} set, but both show the same subject",
+                "split by subject: all images of one subject take one role",
+            )

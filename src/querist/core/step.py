@@ -1,0 +1,190 @@
+"""``advance``: the one step that training and deployment share. Select, ask, answer, fit."""
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from querist.core import rng
+from querist.core.candidates import Candidates
+from querist.core.ledger import Asking, Ledger, Question
+from querist.core.observation import Groups, Observation, Schema
+from querist.core.oracle import Oracle
+from querist.core.policy import Selection
+from querist.core.pool import Pool
+from querist.core.split import Split
+from querist.core.task import Task
+from querist.core.view import GameView
+from querist.errors import QueristError
+
+
+@dataclass(eq=False)
+class Game:
+    """One play: the deployment, or an episode on labels already bought.
+
+    Args:
+        id: the game's number in the ledger; ``episode`` 0 is the deployment and names its random streams.
+        seed: of the run.
+        batch: questions per step.
+        update: optimiser steps after each step's answers; ``update_every`` steps of the game (1: after each).
+        given: sources that are labelled from the start and that the task trains on.
+        next_step: on resuming, the step that is played next, of which questions may stand in the ledger already.
+    """
+
+    ledger: Ledger
+    id: int
+    episode: int
+    seed: int
+    pool: Pool
+    split: Split
+    task: Task
+    oracle: Oracle
+    candidates: Candidates
+    featuriser: "Featuriser"
+    batch: int
+    update: int
+    given: np.ndarray
+    update_every: int = 1
+    next_step: int | None = None
+
+    def __post_init__(self) -> None:
+        self.view = GameView(self.ledger, self.id, self.pool, self.split, self.given, self.next_step)
+
+    def stream(self, name: str, step: int) -> np.random.Generator:
+        """The random stream of a purpose at a step of this game."""
+        return rng.generator(self.seed, name, self.episode, step)
+
+
+class Featuriser(ABC):
+    """Makes the observation of a step from the task's predictions and the ledger."""
+
+    schema: Schema
+
+    @abstractmethod
+    def observe(self, game: Game, groups: Groups, step: int) -> Observation:
+        """What a policy sees when these groups are offered."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a step did.
+
+    Args:
+        step: its number.
+        observation: what was offered; ``selection`` what was chosen.
+        questions: what was asked, in order.
+        answers: what came back for each; None: cannot tell.
+        log: numbers worth keeping: losses, seconds.
+    """
+
+    step: int
+    observation: Observation
+    selection: Selection
+    questions: list[Question]
+    answers: list[np.ndarray | None]
+    log: dict[str, float]
+
+
+def offer(game: Game, step: int) -> Observation:
+    """Whom a step offers, and what is known of them."""
+    groups = game.candidates.build(game.view, game.seed, game.episode, step)
+    return game.featuriser.observe(game, groups, step)
+
+
+def advance(
+    game: Game, step: int, choose: Callable[[Observation, int], Selection], seen: Observation | None = None
+) -> Outcome | None:
+    """One step: select, submit, collect, fit.
+
+    A step that stands half done in the ledger (the process was killed, or people still answer) is taken up where it
+    was: the selection is made again and must be the one that was asked.
+
+    Args:
+        game: where.
+        step: which; steps count from 0.
+        choose: (observation, picks per group) -> selection.
+        seen: the observation of this step, if the caller has made it already.
+
+    Returns:
+        What happened; None if some answers have not come yet.
+
+    Raises:
+        QueristError: on resuming, another selection than the recorded one comes out.
+    """
+    began = time.perf_counter()
+    observation = seen or offer(game, step)
+    selection = choose(observation, game.candidates.per_group(game.batch))
+    asking = _affordable(game, step, _listed(observation, selection))
+    selected = time.perf_counter()
+    questions = _ask(game, step, asking, observation)
+    if not _answer(game, questions):
+        return None
+    before = game.view.labels()
+    for question in questions:
+        game.view.note_asked(question)
+    game.view.refresh()
+    labels = game.view.labels()
+    log = {"seconds_select": selected - began}
+    if (step + 1) % game.update_every == 0:
+        log |= game.task.fit(
+            labels,
+            new=labels.since(len(before.units)),
+            unlabelled=None,
+            steps=game.update,
+            phase="step",
+            rng=game.stream("fit", step),
+        )
+    answers = [game.view.answer(q.id) for q in questions]
+    log["seconds_step"] = time.perf_counter() - began
+    return Outcome(step, observation, selection, questions, answers, log)
+
+
+def _listed(observation: Observation, selection: Selection) -> list[Asking]:
+    groups, scores = observation.groups, selection.scores
+    return [
+        Asking(
+            int(groups.units[g, i]),
+            None if scores is None else float(scores[g, j]),
+            None if groups.context is None else groups.context[g],
+        )
+        for g, row in enumerate(selection.indices)
+        for j, i in enumerate(row)
+        if i >= 0
+    ]
+
+
+def _affordable(game: Game, step: int, asking: list[Asking]) -> list[Asking]:
+    """The head of the list that the budget still pays for (the last step may be a short one)."""
+    spent, budget = game.ledger.money(game.id)
+    spent -= sum(q.cost for q in game.ledger.questions(game.id, game.pool, step))  # a step taken up again is paid
+    costs = np.cumsum(game.pool.costs(np.array([a.unit for a in asking], dtype=np.int64)))
+    return asking[: int(np.searchsorted(costs, budget - spent, side="right"))]
+
+
+def _ask(game: Game, step: int, asking: list[Asking], observation: Observation) -> list[Question]:
+    noted = game.ledger.step_details(game.id, step)
+    if noted is None:
+        return game.ledger.ask(game.id, step, game.pool, asking, {"offer": observation.groups.digest()})
+    questions = game.ledger.questions(game.id, game.pool, step)
+    now, then = [a.unit for a in asking], [q.unit for q in questions]
+    if now != then or noted["offer"] != observation.groups.digest():
+        at = next((i for i, (a, b) in enumerate(zip(now, then, strict=False)) if a != b), min(len(now), len(then)))
+        was = game.pool.name(then[at]) if at < len(then) else "nothing"
+        would = game.pool.name(now[at]) if at < len(now) else "nothing"
+        raise QueristError(
+            f"{game.ledger.path}: step {step} asked about {was} in place {at}, but now {would} would be asked",
+            "resume with the versions, device and threads of 'querist status', and the data the run began with",
+        )
+    return questions
+
+
+def _answer(game: Game, questions: list[Question]) -> bool:
+    """Bring every answer into the ledger; whether all of them are there."""
+    have = game.ledger.answered(game.id, questions[0].step) if questions else set()
+    game.oracle.submit([q for q in questions if q.id not in have])
+    for question, answer in game.oracle.collect():
+        game.ledger.answer(question, answer)
+        have.add(question)
+    return all(q.id in have for q in questions)

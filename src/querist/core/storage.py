@@ -1,0 +1,112 @@
+"""The SQLite file under the ledger: opening it safely and saying plainly what is wrong with it."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.resources import files
+from pathlib import Path
+
+from querist.errors import QueristError
+
+APPLICATION_ID = 0x51554552  # "QUER"
+VERSION = 1
+
+_CORRUPT = "restore the file from a backup, or begin a new run in another folder; nothing was written"
+
+
+def explain(error: sqlite3.Error, path: Path) -> QueristError:
+    """Turn an error of SQLite into what, where and how to fix it."""
+    text = str(error)
+    if "full" in text or "disk I/O" in text or "too large" in text:
+        return QueristError(
+            f"{path}: the disk is full or cannot be written ({text})",
+            "free some space, then 'querist resume' the run; everything answered so far is kept",
+        )
+    if "malformed" in text or "not a database" in text or "encrypted" in text:
+        return QueristError(f"{path}: the run file is damaged ({text})", _CORRUPT)
+    if "locked" in text or "busy" in text:
+        return QueristError(f"{path}: the run file is in use ({text})", "wait for the other process or stop it")
+    if "readonly" in text or "unable to open" in text:
+        return QueristError(f"{path}: cannot be opened for writing ({text})", "check that you may write there")
+    return QueristError(f"{path}: {text}", "report this with the command you ran")
+
+
+def _configure(connection: sqlite3.Connection, durable: bool) -> None:
+    connection.row_factory = sqlite3.Row
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA recursive_triggers = ON")  # so that OR REPLACE cannot slip past the delete triggers
+    # FULL survives a power cut after every answer, which a person's work deserves; NORMAL survives kill -9.
+    connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+
+
+def create(path: Path, durable: bool) -> sqlite3.Connection:
+    """A new, empty ledger file. It appears under its name only when its schema is complete.
+
+    Raises:
+        QueristError: there is a file already, or the disk is full.
+    """
+    if path.exists():
+        raise QueristError(f"{path} exists already", "'querist resume' goes on with it; or choose another --out")
+    draft = path.with_suffix(".new")
+    draft.unlink(missing_ok=True)
+    try:
+        connection = sqlite3.connect(draft, isolation_level=None)
+        schema = files("querist.core").joinpath("schema.sql").read_text(encoding="utf-8")
+        connection.executescript(
+            f"BEGIN; PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}; {schema} COMMIT;"
+        )
+        connection.close()
+        draft.replace(path)
+    except sqlite3.Error as error:
+        draft.unlink(missing_ok=True)
+        raise explain(error, path) from error
+    return open_existing(path, durable)
+
+
+def open_existing(path: Path, durable: bool = False, read_only: bool = False) -> sqlite3.Connection:
+    """Open a ledger after checking that it is one, whole, and of this version.
+
+    Raises:
+        QueristError: missing, damaged, another program's file, or another version's.
+    """
+    if not path.is_file():
+        raise QueristError(f"{path}: there is no run here", "name the folder that 'querist run' wrote (its --out)")
+    try:
+        if path.stat().st_size == 0:
+            raise QueristError(f"{path}: the run file is empty", _CORRUPT)
+        connection = sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rw'}", uri=True, isolation_level=None, timeout=30
+        )
+        identity = connection.execute("PRAGMA application_id").fetchone()[0]
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if identity != APPLICATION_ID:
+            raise QueristError(f"{path} is an SQLite file, but not a querist run", "name the folder of a run")
+        if version != VERSION:
+            raise QueristError(
+                f"{path} was written by a querist with ledger version {version}; this one reads {VERSION}",
+                "use the querist version that wrote it (see 'querist status')",
+            )
+        if not read_only:
+            verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+            if verdict != "ok":
+                raise QueristError(f"{path}: the run file is damaged ({verdict})", _CORRUPT)
+            connection.execute("PRAGMA journal_mode = WAL")
+        _configure(connection, durable)
+    except sqlite3.Error as error:
+        raise explain(error, path) from error
+    return connection
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection, path: Path) -> Iterator[None]:
+    """All of a block or nothing of it, with errors of SQLite explained (violated rules pass through as they are)."""
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        yield
+        connection.execute("COMMIT")
+    except BaseException as error:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        if isinstance(error, sqlite3.Error) and not isinstance(error, sqlite3.IntegrityError):
+            raise explain(error, path) from error
+        raise

@@ -1,0 +1,164 @@
+"""What a user brings: a model, its data and its metric. Everything here is numpy; tasks bring torch themselves."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, Protocol, runtime_checkable
+
+import numpy as np
+
+from querist.core.answers import Labels
+from querist.core.evaluation import Evaluation
+from querist.core.observation import Field
+from querist.core.pool import Pool
+
+Phase = Literal["start", "step", "final"]
+
+
+class Task(ABC):
+    """The model that labels are bought for, with its data, its update and its metric.
+
+    Args:
+        pool: the units; the task knows what lies behind their sources.
+    """
+
+    pool: Pool
+    parts: tuple[str, ...] = ()
+    """Names of what the metric is made of: classes, joints."""
+    fields: Mapping[str, Field] = {}
+    """What :meth:`describe` can say of a unit."""
+
+    @abstractmethod
+    def fit(
+        self,
+        labels: Labels,
+        *,
+        new: Labels,
+        unlabelled: np.ndarray | None = None,
+        steps: int,
+        phase: Phase,
+        rng: np.random.Generator,
+    ) -> dict[str, float]:
+        """Train on labels for a number of optimiser steps.
+
+        Args:
+            labels: everything labelled so far.
+            new: what the last step bought; part of ``labels``.
+            unlabelled: sources that may be used without labels (semi-supervised models).
+            steps: optimiser steps; a task may do none if there is nothing to learn from.
+            phase: ``start`` (before the first question), ``step`` (between questions; optimiser state goes on) or
+                ``final`` (from the initial weights, for a budget's number).
+            rng: the only source of randomness.
+
+        Returns:
+            What is worth logging, such as the mean loss.
+        """
+
+    @abstractmethod
+    def predict(self, sources: np.ndarray) -> Iterator[tuple[np.ndarray, Any]]:
+        """Run the model once over sources, in batches: yields (sources of the batch, the task's own prediction)."""
+
+    @abstractmethod
+    def describe(self, units: np.ndarray, fields: Sequence[str], rng: np.random.Generator) -> dict[str, np.ndarray]:
+        """Numbers about units from the present model; each source is predicted once for all fields.
+
+        Args:
+            units: (n,).
+            fields: names out of :attr:`fields`.
+            rng: for fields that need chance, such as dropout passes.
+
+        Returns:
+            name -> (n, *shape) float32.
+        """
+
+    @abstractmethod
+    def evaluate(self, sources: np.ndarray) -> Evaluation:
+        """The metric on labelled sources, without augmentation, in eval mode; larger is better."""
+
+    @abstractmethod
+    def snapshot(self) -> dict[str, np.ndarray]:
+        """Everything that :meth:`restore` needs to go on bit by bit: weights, buffers, optimiser state."""
+
+    @abstractmethod
+    def load(self, path: Path) -> None:
+        """Take the weights of a user's checkpoint (safetensors); QueristError if they do not fit."""
+
+    @abstractmethod
+    def restore(self, snapshot: Mapping[str, np.ndarray]) -> None:
+        """Back to a snapshot."""
+
+
+@runtime_checkable
+class KnowsTruth(Protocol):
+    """A task whose data hold the answers: what the simulated oracle reveals."""
+
+    def truth(self, units: np.ndarray) -> list[np.ndarray]:
+        """The true answer of each unit."""
+        ...
+
+
+@runtime_checkable
+class CountsAnswers(Protocol):
+    """A task that can say what was bought, part by part (pixels by class, joints by name)."""
+
+    amount_unit: str
+
+    def amounts(self, units: np.ndarray, answers: Sequence[np.ndarray]) -> np.ndarray:
+        """(n, parts) how much of each part each answer holds."""
+        ...
+
+
+@runtime_checkable
+class LocatesUnits(Protocol):
+    """A task that can tell a labeller where its units are."""
+
+    def locate(self, units: np.ndarray) -> list[dict[str, Any]]:
+        """Per unit, plain values such as ``{"image": path, "box": [left, top, width, height]}`` in the file's pixels."""
+        ...
+
+
+@runtime_checkable
+class DrawsPictures(Protocol):
+    """A task that can show the units of a step to a person."""
+
+    def picture(self, units: np.ndarray) -> bytes:
+        """A JPEG that shows where the units are."""
+        ...
+
+
+@runtime_checkable
+class Embeds(Protocol):
+    """A task whose model gives one vector per unit."""
+
+    def embed(self, units: np.ndarray) -> np.ndarray:
+        """(n,) -> (n, d) float32."""
+        ...
+
+
+@runtime_checkable
+class SamplesPredictions(Protocol):
+    """A task whose model can predict at random, as with dropout."""
+
+    def sample_predictions(
+        self, sources: np.ndarray, passes: int, rng: np.random.Generator
+    ) -> Iterator[tuple[np.ndarray, Iterator[Any]]]:
+        """Per batch: (its sources, an iterator over ``passes`` predictions). Only what is random is repeated."""
+        ...
+
+
+@runtime_checkable
+class GivesGradients(Protocol):
+    """A task whose model gives gradients per unit."""
+
+    def gradients(self, units: np.ndarray) -> np.ndarray:
+        """(n,) -> (n, d) float32, of the loss against the model's own prediction."""
+        ...
+
+
+@runtime_checkable
+class AcceptsAuxiliaryLoss(Protocol):
+    """A task whose training takes a further loss term, as learned-loss strategies need."""
+
+    def set_auxiliary_loss(self, loss: Any) -> None:
+        """From the next fit on, add ``loss(features, targets)`` to the task's own; None takes it away."""
+        ...

@@ -1,0 +1,118 @@
+"""A running view of one game's ledger, so that a step costs what is new and not what is old."""
+
+import numpy as np
+
+from querist.core.answers import Labels
+from querist.core.ledger import Ledger, Question
+from querist.core.pool import ColumnarPool, Pool
+from querist.core.split import Role, Split
+
+
+class GameView:
+    """What a game knows from the ledger: who was asked, who is labelled, who may still be asked.
+
+    It holds nothing of its own: built anew from the file it is the same.
+
+    Args:
+        ledger: the run's ledger.
+        game: the game's number.
+        pool: the units.
+        split: their sources' roles.
+        given: sources that count as labelled from the start.
+        before: leave out what this step and later ones asked: they are about to be played again.
+    """
+
+    def __init__(
+        self, ledger: Ledger, game: int, pool: Pool, split: Split, given: np.ndarray, before: int | None = None
+    ) -> None:
+        self._ledger, self._game, self.pool, self.split = ledger, game, pool, split
+        self._given = given
+        self._last = 0
+        self._order: list[int] = []  # questions in the order of their first answer
+        self._answers: dict[int, tuple[int, np.ndarray | None]] = {}
+        self._asked: set[int] = set()
+        self._spent = 0
+        self._paid: dict[int, int] = {}  # what had been spent once a question was asked
+        self._per_source = np.zeros(pool.source_count, dtype=np.int64)
+        self._free: np.ndarray | None = None
+        if isinstance(pool, ColumnarPool):
+            self._free = np.repeat(split.roles == Role.POOL, len(pool.parts))
+        known = [q for q in ledger.questions(game, pool) if before is None or q.step < before]
+        for question in known:
+            self.note_asked(question)
+        self._read({question.id for question in known})
+        self._last = 0 if before is not None else self._last
+
+    def note_asked(self, question: Question) -> None:
+        """A question now stands in the ledger; in the order in which they were asked."""
+        unit = question.unit
+        self._asked.add(unit)
+        self._spent += question.cost
+        self._paid[question.id] = self._spent
+        self._per_source[self.pool.sources(np.array([unit]))[0]] += 1
+        if self._free is not None:
+            self._free[unit] = False
+
+    def refresh(self) -> None:
+        """Read the answers that came since the last time; a correction replaces what it corrects."""
+        self._read(None)
+
+    def _read(self, only: set[int] | None) -> None:
+        for number, question, name, blob in self._ledger.answers(self._game, self._last):
+            if only is not None and question not in only:
+                continue
+            if question not in self._answers:
+                self._order.append(question)
+            answer = None if blob is None else self._ledger.decode(blob)
+            self._answers[question] = (self.pool.unit(name), answer)
+            self._last = number
+
+    def answered(self, question: int) -> bool:
+        """Whether a question has an answer, be it "cannot tell"."""
+        return question in self._answers
+
+    def answer(self, question: int) -> np.ndarray | None:
+        """The latest answer to a question; None: cannot tell. KeyError if there is none yet."""
+        return self._answers[question][1]
+
+    @property
+    def asked(self) -> int:
+        """How many units were asked about."""
+        return len(self._asked)
+
+    def asked_per_source(self) -> np.ndarray:
+        """How often each source was asked about: (sources,) int64."""
+        return self._per_source.copy()
+
+    def was_asked(self, units: np.ndarray) -> np.ndarray:
+        """Which units were asked about: (n,) -> bool (n,)."""
+        return np.fromiter((int(u) in self._asked for u in units), dtype=bool, count=len(units))
+
+    def free_units(self) -> np.ndarray:
+        """All units that may still be asked, ascending: int64. Only for pools that can be listed.
+
+        Raises:
+            TypeError: the pool is implicit, such as all pairs.
+        """
+        if self._free is None:
+            raise TypeError("the units of an implicit pool cannot be listed; ask its candidates for some")
+        return np.flatnonzero(self._free)
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether nothing is left to ask, as far as this can be known without listing the pool."""
+        return self._free is not None and not self._free.any()
+
+    def labels(self, spent: int | None = None) -> Labels:
+        """Everything labelled, in the order of the answers; "cannot tell" teaches nothing and is left out.
+
+        Args:
+            spent: only what the first so much of the budget bought.
+        """
+        known = [
+            self._answers[q]
+            for q in self._order
+            if self._answers[q][1] is not None and (spent is None or self._paid[q] <= spent)
+        ]
+        units = np.array([unit for unit, _ in known], dtype=np.int64)
+        return Labels(units, tuple(answer for _, answer in known if answer is not None), self._given)

@@ -1,0 +1,106 @@
+"""From a recipe, a strategy and a seed to a deployment that is ready to play."""
+
+import os
+import platform
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from querist.acquisition.registry import strategy
+from querist.core.loop import Deployment, Parts, Plan
+from querist.core.oracle import SimulatedOracle
+from querist.core.problem import Progress, Setup
+from querist.errors import QueristError
+from querist.recipes.recipe import LoadedRecipe
+
+
+def find_data(loaded: LoadedRecipe, given: str | None) -> Path:
+    """The data folder: what was given, or the recipe's folder below ``QUERIST_DATA``.
+
+    Raises:
+        QueristError: neither is there.
+    """
+    if given is not None:
+        path = Path(given)
+        if not path.is_dir():
+            raise QueristError(f"--data {path}: there is no such folder", "name the folder that holds the data set")
+        return path
+    root = os.environ.get("QUERIST_DATA")
+    if root and loaded.recipe.data and (Path(root) / loaded.recipe.data).is_dir():
+        return Path(root) / loaded.recipe.data
+    raise QueristError(
+        f"recipe {loaded.name} needs data", "give --data DIR, or set QUERIST_DATA to the folder above it"
+    )
+
+
+def environment(device: str, threads: int) -> dict[str, str | int]:
+    """What a result depends on besides its recipe: versions, device, threads."""
+    found: dict[str, str | int] = {"python": platform.python_version(), "platform": platform.platform(terse=True)}
+    for package in ("querist", "torch", "torchvision", "numpy"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "unknown"
+    return found | {"device": device, "threads": threads}
+
+
+def prepare(loaded: LoadedRecipe) -> str:
+    """Set threads and determinism for this process; returns the device that is used."""
+    from querist.nn.runtime import deterministic, resolve_device
+
+    deterministic(loaded.recipe.threads)
+    return str(resolve_device(loaded.recipe.device))
+
+
+def set_up(loaded: LoadedRecipe, data: Path, seed: int, labelled: bool = True, told: Progress | None = None) -> Setup:
+    """The pool, task and split of a seed."""
+    setup = loaded.recipe.problem.build(data, seed, loaded.recipe.device, labelled, told)
+    setup.split.check(setup.pool)
+    return setup
+
+
+def plan(loaded: LoadedRecipe, seed: int) -> Plan:
+    """The numbers of a deployment on one seed."""
+    recipe = loaded.recipe
+    steps = recipe.steps
+    return Plan(seed, recipe.batch, recipe.budgets, steps.start, steps.update, steps.final, recipe.update_every)
+
+
+def deployment(
+    loaded: LoadedRecipe,
+    setup: Setup,
+    name: str,
+    seed: int,
+    folder: Path,
+    about: Mapping[str, str] | None = None,
+    initial: Path | None = None,
+) -> Deployment:
+    """A deployment with the simulated oracle, new or taken up again.
+
+    Args:
+        loaded: the recipe; ``setup`` its parts on the seed.
+        name: the strategy.
+        folder: where the run lives.
+        about: further things for the ledger to remember.
+        initial: where the initial weights are shared between runs of one recipe and seed.
+    """
+    chosen = strategy(name, setup.task, loaded.recipe.groups)
+    parts = Parts(
+        setup.pool,
+        setup.split,
+        setup.task,
+        chosen.policy,
+        chosen.candidates,
+        chosen.featuriser,
+        SimulatedOracle(setup.task),
+        setup.labels_per_source,
+    )
+    facts = {
+        "recipe": loaded.name,
+        "recipe_hash": loaded.hash,
+        "recipe_text": loaded.text,
+        "data_hash": setup.data_hash,
+        "strategy": name,
+        "seed": str(seed),
+    }
+    return Deployment(folder, parts, plan(loaded, seed), facts | dict(about or {}), initial=initial)

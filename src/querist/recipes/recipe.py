@@ -1,0 +1,141 @@
+"""Recipes: one readable YAML file for each experiment, checked key by key, changed from the command line."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from querist.acquisition.registry import GroupForm
+from querist.core.problem import Problem
+from querist.errors import QueristError
+
+
+@dataclass(frozen=True)
+class Steps:
+    """How long each training is, in optimiser steps.
+
+    Args:
+        start: before the first question, on the starting set.
+        update: after each step's answers.
+        final: for a budget's number, from the initial weights.
+        full: for the full-supervision reference, on every label of the pool.
+    """
+
+    start: int = 250
+    update: int = 2
+    final: int = 300
+    full: int = 600
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One experiment.
+
+    Args:
+        problem: what is labelled for which model: a class path with its arguments.
+        budgets: at which a final training is measured, in labels; the last is what is spent.
+        batch: questions per step.
+        groups: the candidate pools of strategies in group form.
+        steps: how long each training is.
+        update_every: update the model after every so many steps.
+        strategies: what ``compare`` plays.
+        seeds: on which seeds.
+        threads: of each process; part of the recipe because results depend on it in the last bits.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        data: the folder's name below ``QUERIST_DATA``, for when ``--data`` is not given.
+    """
+
+    problem: Problem
+    budgets: tuple[int, ...]
+    batch: int = 24
+    groups: GroupForm = field(default_factory=GroupForm)
+    steps: Steps = field(default_factory=Steps)
+    update_every: int = 1
+    strategies: tuple[str, ...] = ("random", "strengthened_random", "entropy/global", "margin/global")
+    seeds: tuple[int, ...] = (0, 1, 2)
+    threads: int = 1
+    device: str = "auto"
+    data: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedRecipe:
+    """A recipe as it was read.
+
+    Args:
+        name: the file's stem.
+        recipe: ready to use.
+        config: the same as plain values, with all defaults: what is kept in runs and results.
+        text: ``config`` as YAML.
+    """
+
+    name: str
+    recipe: Recipe
+    config: Mapping[str, Any]
+    text: str
+
+    @property
+    def hash(self) -> str:
+        """16 hexadecimal digits over everything that a cell's numbers depend on, but strategy and seed."""
+        return self._digest(("strategies", "seeds", "data"))
+
+    def _digest(self, without: Sequence[str]) -> str:
+        kept = {key: value for key, value in self.config.items() if key not in without}
+        return hashlib.sha256(json.dumps(kept, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def shipped() -> list[str]:
+    """The names of the recipes in the package."""
+    folder = files("querist.recipes")
+    return sorted(Path(entry.name).stem for entry in folder.iterdir() if entry.name.endswith(".yaml"))
+
+
+def load_recipe(name: str, overrides: Sequence[str] = ()) -> LoadedRecipe:
+    """Read a recipe.
+
+    Args:
+        name: of a shipped one, or the path of a YAML file.
+        overrides: ``key.path=value`` each, as in ``problem.start=50``.
+
+    Raises:
+        QueristError: no such recipe, a wrong key, or a value of the wrong type.
+    """
+    path = Path(name)
+    if name in shipped():
+        text, stem = files("querist.recipes").joinpath(f"{name}.yaml").read_text(encoding="utf-8"), name
+    elif path.suffix in {".yaml", ".yml"} and path.is_file():
+        text, stem = path.read_text(encoding="utf-8"), path.stem
+    else:
+        raise QueristError(
+            f"there is no recipe {name!r}", f"shipped: {', '.join(shipped())}; or name a .yaml file of your own"
+        )
+    return parse_recipe(stem, text, overrides)
+
+
+def parse_recipe(name: str, text: str, overrides: Sequence[str] = ()) -> LoadedRecipe:
+    """A recipe from its YAML text; see :func:`load_recipe`."""
+    from jsonargparse import ArgumentError, ArgumentParser
+
+    parser = ArgumentParser(exit_on_error=False, prog=name)
+    parser.add_class_arguments(Recipe, fail_untyped=False)
+    for override in overrides:
+        if "=" not in override:
+            raise QueristError(f"--set {override}: not of the form key=value", "such as --set problem.start=50")
+    try:
+        raw = yaml.safe_load(text)
+        if not isinstance(raw, dict):
+            raise QueristError(f"recipe {name}: not a mapping of keys to values", "see the shipped recipes")
+        merged = parser.parse_object(raw)
+        if overrides:
+            merged = parser.parse_args([f"--{override}" for override in overrides], namespace=merged)
+        config = yaml.safe_load(parser.dump(merged, skip_none=False))
+        recipe = Recipe(**vars(parser.instantiate_classes(merged)))
+    except (ArgumentError, yaml.YAMLError, ImportError, ValueError) as error:
+        words = " ".join(str(error).split())
+        raise QueristError(f"recipe {name}: {words}", "compare with the shipped recipes and docs/recipes.md") from error
+    return LoadedRecipe(name, recipe, config, yaml.safe_dump(config, sort_keys=False))

@@ -1,0 +1,143 @@
+"""The problem that a recipe names: regions of images, bought for a segmentation model."""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from querist.core import rng
+from querist.core.plugin import construct
+from querist.core.problem import Problem, Progress, Setup
+from querist.core.split import Role, Split
+from querist.errors import QueristError
+from querist.nn.runtime import seeded
+from querist.tasks.segmentation.arrays import SplitArrays, load_split
+from querist.tasks.segmentation.data import Chain, SegmentationData
+from querist.tasks.segmentation.layouts import read
+from querist.tasks.segmentation.listing import Listing, require_masks
+from querist.tasks.segmentation.task import Schedule, SegmentationTask
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """A model by its class path, so that any ``nn.Module`` will do.
+
+    Args:
+        class_path: a class whose first argument is the number of classes and whose ``forward`` maps (B, 3, H, W) to logits.
+        init_args: its other arguments.
+    """
+
+    class_path: str = "querist.tasks.segmentation.fpn.FPN"
+    init_args: dict[str, Any] = field(default_factory=dict)
+
+    def build(self, classes: int, seed: int) -> nn.Module:
+        """The model, its random weights drawn from the seed."""
+        with seeded(int(rng.generator(seed, "weights").integers(2**62))):
+            return construct(self.class_path, self.init_args, classes, expected=nn.Module)
+
+
+@dataclass(frozen=True)
+class RegionProblem(Problem):
+    """Regions of images for semantic segmentation.
+
+    Args:
+        image: (height, width) that images are resized to.
+        region: (height, width) of a region on them.
+        layout: ``camvid``, ``cityscapes``, ``folder`` or ``auto``.
+        pool: the data set's split that the pool, the starting set and the state set are drawn from.
+        reward: the split that is the reward set; ``reward_images`` at most so many of it, drawn by the seed.
+        test: the split of the final numbers.
+        start: images of the pool's split that are labelled from the start.
+        state: images that only describe the state, disjoint from the pool.
+        model: see :class:`ModelSpec`.
+        schedule: the training of each phase.
+        inference_batch: images per forward pass.
+    """
+
+    image: tuple[int, int]
+    region: tuple[int, int]
+    layout: str = "auto"
+    pool: str = "train"
+    reward: str = "val"
+    test: str = "test"
+    start: int = 100
+    state: int = 10
+    reward_images: int | None = None
+    model: ModelSpec = field(default_factory=ModelSpec)
+    schedule: Schedule = field(default_factory=Schedule)
+    inference_batch: int = 8
+
+    metric = "mIoU"
+    unit = "%"
+
+    def build(
+        self, data: Path, seed: int, device: str, labelled: bool = True, progress: Progress | None = None
+    ) -> Setup:
+        listing = read(data, self.layout)
+        splits = self._load(listing, labelled, progress)
+        names = [name for arrays in splits.values() for name in arrays.names]
+        classes = splits[self.pool].classes
+        masks = [arrays.masks for arrays in splits.values() if arrays.masks is not None]
+        everything = SegmentationData(
+            names,
+            Chain([arrays.images for arrays in splits.values()]),
+            Chain(masks) if labelled else None,
+            classes.names,
+            classes.void,
+            classes.colours,
+            [sample.image for name in splits for sample in listing.splits[name]],
+        )
+        model = self.model.build(len(classes.names), seed)
+        task = SegmentationTask(
+            everything, model, self.region, schedule=self.schedule, device=device, inference_batch=self.inference_batch
+        )
+        split = self._split({name: len(arrays.names) for name, arrays in splits.items()}, seed, labelled)
+        files = {name: digest for arrays in splits.values() for name, digest in arrays.files}
+        digest = _join(arrays.digest for arrays in splits.values())
+        return Setup(task.pool, task, split, digest, len(task.grid), files)
+
+    def _load(self, listing: Listing, labelled: bool, progress: Progress | None) -> Mapping[str, SplitArrays]:
+        wanted = [self.pool, self.reward, self.test] if labelled else [self.pool]
+        loaded: dict[str, SplitArrays] = {}
+        for name in wanted:
+            if name not in listing.splits:
+                raise QueristError(
+                    f"{listing.root}: the data have no split {name!r}, only {', '.join(listing.splits)}",
+                    "name the splits in the recipe (problem.pool, problem.reward, problem.test)",
+                )
+            if labelled:
+                require_masks(listing.splits[name])
+
+            def told(done: int, of: int, name: str = name) -> None:
+                if progress is not None:
+                    progress(f"reading {name}", done, of)
+
+            loaded[name] = load_split(listing, name, *self.image, None, labelled, told)
+        return loaded
+
+    def _split(self, sizes: Mapping[str, int], seed: int, labelled: bool) -> Split:
+        roles = np.full(sum(sizes.values()), Role.POOL, dtype=np.int8)
+        pool = sizes[self.pool]
+        if not labelled:
+            return Split(roles)
+        if self.start + self.state >= pool:
+            raise QueristError(
+                f"{self.start} starting and {self.state} state images leave nothing of {pool} to ask about",
+                "lower problem.start or problem.state",
+            )
+        order = rng.generator(seed, "split").permutation(pool)
+        roles[order[: self.start]] = Role.START
+        roles[order[self.start : self.start + self.state]] = Role.STATE
+        reward = pool + rng.generator(seed, "reward").permutation(sizes[self.reward])
+        roles[pool : pool + sizes[self.reward]] = Role.UNUSED
+        roles[reward[: self.reward_images]] = Role.REWARD
+        roles[pool + sizes[self.reward] :] = Role.TEST
+        return Split(roles)
+
+
+def _join(digests: Iterable[str]) -> str:
+    return hashlib.sha256("/".join(digests).encode()).hexdigest()[:16]

@@ -1,0 +1,267 @@
+"""Semantic segmentation as a task: any model that gives logits, asked about regions of images."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from querist.core.answers import Labels
+from querist.core.evaluation import Evaluation
+from querist.core.observation import Field
+from querist.core.task import Phase, Task
+from querist.errors import QueristError
+from querist.kernels.confusion import confusion_counts
+from querist.kernels.regions import region_class_counts, region_features, region_means
+from querist.kernels.uncertainty import pixel_uncertainty
+from querist.nn.runtime import arrays_to_state, resolve_device, seeded, state_to_arrays
+from querist.nn.weights import load_model
+from querist.tasks.segmentation.data import SegmentationData
+from querist.tasks.segmentation.grid import Grid
+from querist.tasks.segmentation.metric import evaluation
+from querist.tasks.segmentation.pictures import region_picture, region_place
+from querist.tasks.segmentation.training import Batches, Training
+
+_MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet
+
+
+@runtime_checkable
+class SplitsAtTheHead(Protocol):
+    """A model whose last map can be had apart from its classifier, as that of the FPN."""
+
+    def features(self, images: Tensor, /) -> Tensor:
+        """(B, 3, H, W) -> (B, d, h, w)."""
+        ...
+
+    def classify_dropout(
+        self, features: Tensor, size: tuple[int, int], passes: int, generator: torch.Generator, /
+    ) -> Iterator[Tensor]:
+        """Logits (B, C, H, W) of passes with dropout, only the head repeated."""
+        ...
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The training of each phase."""
+
+    start: Training = field(default_factory=Training)
+    step: Training = field(default_factory=Training)
+    final: Training = field(default_factory=Training)
+
+
+@dataclass(frozen=True, eq=False)
+class PixelPrediction:
+    """What one forward pass says of a batch: (B, H, W) class map (uint8), entropy in nats, margin in 0..1."""
+
+    classes: Tensor
+    entropy: Tensor
+    margin: Tensor
+
+
+def cross_entropy(logits: Tensor, masks: Tensor, void: int) -> Tensor:
+    """The mean cross-entropy over labelled pixels; zero (with a gradient of zero) where there are none."""
+    labelled = (masks != void).sum()
+    total = functional.cross_entropy(logits, masks, ignore_index=void, reduction="sum")
+    return total / labelled.clamp(min=1)
+
+
+class SegmentationTask(Task):
+    """Buys regions for a segmentation model.
+
+    Args:
+        data: images and masks.
+        model: maps (B, 3, H, W) float, normalised with ImageNet statistics, to (B, C, H, W) logits.
+        region: (height, width) of a region in pixels.
+        loss: (logits, masks (B, H, W) int64, void id) -> scalar; default cross-entropy without void.
+        schedule: the training of each phase.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"``.
+        inference_batch: images per forward pass.
+    """
+
+    amount_unit = "pixels"
+
+    def __init__(
+        self,
+        data: SegmentationData,
+        model: nn.Module,
+        region: tuple[int, int],
+        loss: Callable[[Tensor, Tensor, int], Tensor] = cross_entropy,
+        schedule: Schedule | None = None,
+        device: str = "auto",
+        inference_batch: int = 8,
+    ) -> None:
+        self.data = data
+        self.grid = Grid.of(data.size, region)
+        self.pool = self.grid.pool(data.names)
+        self.parts = tuple(data.classes)
+        self.fields = {
+            "entropy": Field("entropy", (), 0.0, float(np.log(len(self.parts)))),
+            "margin": Field("margin", (), 0.0, 1.0),
+            "classes": Field("classes", (len(self.parts),), 0.0, 1.0, per_class=True),
+        }
+        self._device = resolve_device(device)
+        self.model = model.to(self._device)
+        self._loss, self._schedule = loss, schedule or Schedule()
+        self._inference_batch = inference_batch
+        self._mean = torch.tensor(_MEAN, device=self._device).view(1, 3, 1, 1) * 255
+        self._deviation = torch.tensor(_DEVIATION, device=self._device).view(1, 3, 1, 1) * 255
+        self._stepper = self._new_stepper()
+
+    # Training -----------------------------------------------------------------------------------------------------
+
+    def fit(
+        self,
+        labels: Labels,
+        *,
+        new: Labels,
+        unlabelled: np.ndarray | None = None,
+        steps: int,
+        phase: Phase,
+        rng: np.random.Generator,
+    ) -> dict[str, float]:
+        if steps <= 0 or not len(labels.units) + len(labels.given):
+            return {}
+        training: Training = getattr(self._schedule, phase)
+        batches = Batches(self.data, self.grid, self.pool, labels, new, training, phase, steps, rng)
+        if phase == "step":
+            optimiser, scheduler = self._stepper, None
+        else:
+            optimiser, scheduler = training.optimiser.build(self.model.parameters(), steps)
+            self._stepper = self._new_stepper()  # the weights are replaced: old momentum means nothing
+        self.model.train()
+        total = 0.0
+        with seeded(int(rng.integers(2**62))):
+            for step in range(steps):
+                images, masks = batches[step]
+                target = torch.from_numpy(masks).to(self._device).long()
+                loss = self._loss(self.model(self._tensor(images)), target, self.data.void_id)
+                optimiser.zero_grad(set_to_none=True)
+                loss.backward()
+                if training.optimiser.clip_norm:
+                    nn.utils.clip_grad_norm_(self.model.parameters(), training.optimiser.clip_norm)
+                optimiser.step()
+                if scheduler is not None:
+                    scheduler.step()
+                total += float(loss.detach())
+        self.model.eval()
+        if not np.isfinite(total):
+            raise QueristError(f"the loss became {total} in the {phase} training", "lower its learning rate")
+        return {"loss": total / steps}
+
+    def _new_stepper(self) -> torch.optim.Optimizer:
+        """The optimiser that lives between questions: its momentum goes on from step to step."""
+        constant = replace(self._schedule.step.optimiser, schedule="constant")
+        return constant.build(self.model.parameters(), 1)[0]
+
+    def _tensor(self, images: np.ndarray) -> Tensor:
+        tensor = torch.from_numpy(np.ascontiguousarray(images)).to(self._device).permute(0, 3, 1, 2).float()
+        return (tensor - self._mean) / self._deviation
+
+    # Prediction ---------------------------------------------------------------------------------------------------
+
+    def _batches(self, sources: np.ndarray) -> Iterator[tuple[np.ndarray, Tensor]]:
+        self.model.eval()
+        for start in range(0, len(sources), self._inference_batch):
+            batch = sources[start : start + self._inference_batch]
+            yield batch, self._tensor(np.stack([self.data.image(s) for s in batch]))
+
+    def predict(self, sources: np.ndarray) -> Iterator[tuple[np.ndarray, PixelPrediction]]:
+        with torch.inference_mode():
+            for batch, images in self._batches(sources):
+                yield batch, PixelPrediction(*pixel_uncertainty(self.model(images)))
+
+    def describe(self, units: np.ndarray, fields: Sequence[str], rng: np.random.Generator) -> dict[str, np.ndarray]:
+        source, part = self.pool.sources(units)[:, 0], self.pool.part(units)
+        images, row = np.unique(source, return_inverse=True)
+        tables: dict[str, list[np.ndarray]] = {name: [] for name in fields}
+        for _, prediction in self.predict(images):
+            for name in fields:
+                tables[name].append(self._field(name, prediction))
+        return {name: np.concatenate(table)[row, part] for name, table in tables.items()}
+
+    def _field(self, name: str, prediction: PixelPrediction) -> np.ndarray:
+        """(B, regions, *shape) float32 of one field."""
+        height, width = self.grid.height, self.grid.width
+        if name == "classes":
+            counts = region_class_counts(prediction.classes, height, width, len(self.parts))
+            values = counts.float() / float(height * width)
+        else:
+            values = region_means(getattr(prediction, name), height, width)
+        return values.reshape(len(values), len(self.grid), *self.fields[name].shape).float().cpu().numpy()
+
+    def evaluate(self, sources: np.ndarray) -> Evaluation:
+        counts = []
+        for batch, prediction in self.predict(sources):
+            truth = torch.from_numpy(np.stack([self.data.mask(s) for s in batch])).to(self._device)
+            counts.append(confusion_counts(prediction.classes, truth, len(self.parts), self.data.void_id).cpu().numpy())
+        return evaluation(sources, np.concatenate(counts))
+
+    # Capabilities -------------------------------------------------------------------------------------------------
+
+    def truth(self, units: np.ndarray) -> list[np.ndarray]:
+        """The true mask of each region, (height, width) uint8."""
+        sources, parts = self.pool.sources(units)[:, 0], self.pool.part(units)
+        return [
+            np.ascontiguousarray(self.data.mask(source)[self.grid.window(part)])
+            for source, part in zip(sources, parts, strict=True)
+        ]
+
+    def amounts(self, units: np.ndarray, answers: Sequence[np.ndarray]) -> np.ndarray:
+        """(n, C) pixels of each class in each answer."""
+        counts = [np.bincount(answer.ravel(), minlength=256)[: len(self.parts)] for answer in answers]
+        return np.array(counts).reshape(len(answers), len(self.parts))
+
+    def locate(self, units: np.ndarray) -> list[dict[str, Any]]:
+        """The image and the box (left, top, width, height) of each region, in the pixels of the image file."""
+        sources, parts = self.pool.sources(units)[:, 0], self.pool.part(units)
+        return [
+            {"image": image, "box": box}
+            for source, part in zip(sources, parts, strict=True)
+            for image, box in [region_place(self.data, self.grid, int(source), int(part))]
+        ]
+
+    def picture(self, units: np.ndarray) -> bytes:
+        """A JPEG of the images that the regions lie in, with the regions outlined."""
+        return region_picture(self.data, self.grid, self.pool, units)
+
+    def embed(self, units: np.ndarray) -> np.ndarray:
+        """(n, d) float32: the model's last feature map, averaged over each region. Needs a model with ``features``."""
+        if not isinstance(self.model, SplitsAtTheHead):
+            raise QueristError(
+                f"{type(self.model).__name__} has no features(images)", "give the model features() and classify()"
+            )
+        source, part = self.pool.sources(units)[:, 0], self.pool.part(units)
+        images, row = np.unique(source, return_inverse=True)
+        tables = []
+        with torch.inference_mode():
+            for _, batch in self._batches(images):
+                covered = (self.grid.rows * self.grid.height, self.grid.columns * self.grid.width)
+                maps = region_features(
+                    self.model.features(batch), self.data.size, covered, (self.grid.rows, self.grid.columns)
+                )
+                tables.append(maps.reshape(len(batch), len(self.grid), -1).float().cpu().numpy())
+        return np.concatenate(tables)[row, part]
+
+    def snapshot(self) -> dict[str, np.ndarray]:
+        model = state_to_arrays(self.model.state_dict(), "model")
+        return model | state_to_arrays(self._stepper.state_dict(), "stepper")
+
+    def load(self, path: Path) -> None:
+        load_model(self.model, path)
+        self.model.to(self._device).eval()
+
+    def restore(self, snapshot: Mapping[str, np.ndarray]) -> None:
+        try:
+            self.model.load_state_dict(arrays_to_state(snapshot, "model"))
+        except RuntimeError as error:
+            raise QueristError(
+                f"the snapshot does not fit the model: {str(error).splitlines()[-1].strip()}",
+                "use the recipe that the run began with",
+            ) from error
+        self._stepper = self._new_stepper()
+        self._stepper.load_state_dict(arrays_to_state(snapshot, "stepper"))
+        self.model.eval()

@@ -1,0 +1,84 @@
+"""How a segmentation model is trained in each phase, and the batches it sees."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from querist.core.answers import Labels
+from querist.core.pool import ColumnarPool
+from querist.core.task import Phase
+from querist.nn.optimiser import Optimiser
+from querist.tasks.segmentation.crops import Canvas, CropSampler, anchors, draw_by_image, draw_in_rounds
+from querist.tasks.segmentation.data import SegmentationData
+from querist.tasks.segmentation.grid import Grid
+
+
+@dataclass(frozen=True)
+class Training:
+    """One phase's training.
+
+    Args:
+        optimiser: its kind, rate and schedule.
+        batch: crops per optimiser step.
+        crop: (height, width) of a crop; None: the whole image.
+        replay: in the ``step`` phase, the share of a batch that is drawn from older labels, the given ones included;
+            0 trains on the newest answers alone, as the released code of RALIS does.
+    """
+
+    optimiser: Optimiser = field(default_factory=Optimiser)
+    batch: int = 16
+    crop: tuple[int, int] | None = None
+    replay: float = 0.5
+
+
+class Batches:
+    """Makes uint8 batches of crops with masked labels.
+
+    Args:
+        data: images, and masks of given sources.
+        grid: the regions; ``pool`` the units.
+        labels: everything that may be learned from.
+        new: what the last step bought.
+        training: sizes and shares; ``phase`` decides how anchors are drawn.
+        steps: how many batches will be asked for.
+        rng: draws everything.
+    """
+
+    def __init__(
+        self,
+        data: SegmentationData,
+        grid: Grid,
+        pool: ColumnarPool,
+        labels: Labels,
+        new: Labels,
+        training: Training,
+        phase: Phase,
+        steps: int,
+        rng: np.random.Generator,
+    ) -> None:
+        self._data, self._grid, self._rng = data, grid, rng
+        self._canvas = Canvas(data, grid, pool, labels)
+        self._sampler = CropSampler(training.crop)
+        self._batch = training.batch
+        table = anchors(labels, pool, grid)
+        if phase == "step" and len(new.units):
+            old = round(training.batch * training.replay) if len(table) > len(new.units) else 0
+            fresh = draw_in_rounds(anchors(new, pool, grid), steps * (training.batch - old), rng)
+            again = draw_by_image(table, steps * old, rng)
+            mixed = [fresh.reshape(steps, -1, 2), again.reshape(steps, -1, 2)]
+            self._anchors = np.concatenate(mixed, axis=1).reshape(-1, 2)
+        else:
+            self._anchors = draw_by_image(table, steps * training.batch, rng)
+
+    def __getitem__(self, step: int) -> tuple[np.ndarray, np.ndarray]:
+        """(images (B, h, w, 3) uint8, masks (B, h, w) uint8) of one step; ask for the steps in order."""
+        images, masks = [], []
+        for source, part in self._anchors[step * self._batch : (step + 1) * self._batch]:
+            rows, columns = self._sampler.window(self._grid, int(part), self._data.size, self._rng)
+            image = self._data.image(source)[rows, columns]
+            mask = self._canvas.mask(int(source))[rows, columns]
+            if self._sampler.flip and self._rng.random() < 0.5:
+                image, mask = image[:, ::-1], mask[:, ::-1]
+            images.append(image)
+            masks.append(mask)
+        return np.stack(images), np.stack(masks)

@@ -1,0 +1,106 @@
+import numpy as np
+import pytest
+from toy import ABOUT, PLAN
+
+from querist.core.ledger import Ledger
+from querist.errors import QueristError
+
+
+def everything(run):
+    game = run.ledger.game()["id"]
+    questions = [(q.unit, q.step, q.position) for q in run.ledger.questions(game, run.parts.pool)]
+    closed = [(step, digest) for step, digest, _ in run.ledger.closings(game)]
+    values = [(e["labels"], e["part"], e["value"]) for e in run.ledger.evaluations(game)]
+    return questions, closed, values
+
+
+def test_a_run_spends_its_budget_and_measures_at_every_mark(deploy):
+    with deploy() as run:
+        kinds = [event.kind for event in run.play()]
+        assert kinds == ["start", "step", "step", "mark", "step", "step", "mark", "done"]
+        game = run.ledger.game()
+        assert (game["spent"], game["budget"]) == (16, 16)
+        assert {(e["labels"], e["part"]) for e in run.ledger.evaluations(game["id"])} == {
+            (m, p) for m in (8, 16) for p in ("reward", "test", "account")
+        }
+        bought = [e["details"]["bought"] for e in run.ledger.evaluations(game["id"]) if e["part"] == "account"]
+        assert [sum(b) for b in bought] == [8, 16]
+        assert run.ledger.given(game["id"]) == {"start": 8, "reward": 8, "test": 16}
+
+
+@pytest.mark.parametrize("name", ["random", "random/group"])
+def test_stopped_after_any_event_it_ends_the_same(deploy, name):
+    with deploy(name, folder="whole") as run:
+        list(run.play())
+        whole = everything(run)
+    for stop in range(1, 8):
+        folder = f"cut{stop}"
+        with deploy(name, folder=folder) as run:
+            events = run.play()
+            for _ in range(stop):
+                next(events)
+            events.close()
+        with deploy(name, folder=folder) as run:
+            list(run.play())
+            assert everything(run) == whole
+
+
+def test_a_step_that_was_asked_but_not_answered_is_taken_up(deploy):
+    with deploy(folder="whole") as run:
+        list(run.play())
+        whole = everything(run)
+    with deploy() as run:
+        run.parts.oracle.collect = lambda: iter(())
+        events = list(run.play())
+        assert events[-1].kind == "waiting"
+        assert run.ledger.counts(1) == {"questions": 4, "answers": 0}
+    with deploy() as run:
+        first = run.ledger.questions(1, run.parts.pool)[0]
+        run.ledger.answer(first.id, run.parts.task.truth(np.array([first.unit]))[0])
+        list(run.play())
+        assert everything(run) == whole
+
+
+def test_another_selection_on_resuming_is_an_error(deploy):
+    with deploy() as run:
+        run.parts.oracle.collect = lambda: iter(())
+        list(run.play())
+    with deploy("random/group") as run, pytest.raises(QueristError, match="would be asked"):
+        list(run.play())
+
+
+def test_final_trainings_never_feed_back(deploy):
+    with deploy(plan=PLAN, folder="measured") as run:
+        list(run.play())
+        measured = everything(run)[1]
+    with deploy(plan=type(PLAN)(**{**vars(PLAN), "marks": (16,)}), folder="once") as run:
+        list(run.play())
+        assert everything(run)[1] == measured
+
+
+def test_a_foreign_run_is_refused(deploy, tmp_path):
+    with deploy() as run:
+        list(run.play())
+    ledger = Ledger.read(tmp_path / "run" / "ledger.sqlite")
+    assert ledger.about["seed"] == "3"
+    ledger.close()
+    with pytest.raises(QueristError, match="recipe_hash toy, not another"):
+        deploy(about={**ABOUT, "recipe_hash": "another"})
+
+
+def test_two_writers(deploy):
+    with deploy(), pytest.raises(QueristError, match="another process"):
+        deploy()
+
+
+def test_a_damaged_snapshot_is_named(deploy, tmp_path):
+    with deploy() as run:
+        events = run.play()
+        for _ in range(2):
+            next(events)
+        events.close()
+        last = run.ledger.closings(1)[-1][1]
+    path = tmp_path / "run" / "snapshots" / f"{last}.safetensors"
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    with deploy() as run, pytest.raises(QueristError, match="damaged"):
+        list(run.play())
