@@ -104,3 +104,14 @@ def test_a_damaged_snapshot_is_named(deploy, tmp_path):
     path.write_bytes(path.read_bytes()[:-1] + b"x")
     with deploy() as run, pytest.raises(QueristError, match="damaged"):
         list(run.play())
+
+
+def test_a_pool_that_runs_dry_ends_the_run_and_fills_the_marks(deploy):
+    plan = type(PLAN)(**{**vars(PLAN), "marks": (8, 1000)})
+    with deploy(plan=plan) as run:
+        events = list(run.play())
+        assert events[-1].kind == "done"
+        assert run.ledger.money(1) == (48, 1000)  # 12 pool sources of 4 units
+        assert [e.spent for e in events if e.kind == "mark"] == [8, 1000]
+    with deploy(plan=plan) as run:
+        assert [event.kind for event in run.play()] == ["done"]

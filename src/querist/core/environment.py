@@ -44,7 +44,8 @@ class QueryEnvironment(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
     """Each episode is a game; each step asks one selection.
 
     An action is an integer array (G, k) of positions within the groups. Rewards are the step's gain; ``info`` carries
-    its standard error, the gain per group where there is one, and the numbers of the update.
+    its standard error, the gain per group where there is one, and the numbers of the update
+    (not its seconds: an episode is a pure function of seed and actions).
 
     Args:
         new_game: (seed, episode) -> a fresh game whose task stands at the episode's first weights.
@@ -112,7 +113,8 @@ class QueryEnvironment(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
 
     @staticmethod
     def _info(outcome: Outcome, gain: Gain) -> dict[str, Any]:
-        info: dict[str, Any] = {"reward_standard_error": gain.standard_error, **outcome.log}
+        log = {name: value for name, value in outcome.log.items() if not name.startswith("seconds")}
+        info: dict[str, Any] = {"reward_standard_error": gain.standard_error, **log}
         if gain.per_group is not None:
             info["reward_per_group"] = gain.per_group
         return info

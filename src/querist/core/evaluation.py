@@ -32,6 +32,13 @@ class Evaluation:
         """The value per part; None where the data do not determine it (a class without pixels)."""
         return [None if np.isnan(v) else float(v) for v in self.parts(self.statistics.sum(axis=0))]
 
+    def resampled(self, weights: np.ndarray) -> np.ndarray:
+        """The metric when source i counts ``weights[r, i]`` times: (r, n) -> (r,).
+
+        A metric that no sum over sources determines (mean average precision) overrides this.
+        """
+        return self.metric(weights @ self.statistics)
+
 
 def paired_difference(
     before: Evaluation, after: Evaluation, rng: np.random.Generator, resamples: int = 200
@@ -54,5 +61,5 @@ def paired_difference(
         raise ValueError("a paired difference needs the same sources in the same order")
     n = len(before.sources)
     weights = rng.multinomial(n, np.full(n, 1.0 / n), size=resamples).astype(np.float64)
-    values = after.metric(weights @ after.statistics) - before.metric(weights @ before.statistics)
+    values = after.resampled(weights) - before.resampled(weights)
     return after.value - before.value, float(np.nanstd(values, ddof=1))

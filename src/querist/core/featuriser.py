@@ -32,5 +32,6 @@ class FieldFeaturiser(Featuriser):
             described = game.task.describe(units, self._names, game.stream("describe", step))
             table = [described[f.name].reshape(len(units), f.size) for f in self.schema.candidates]
             candidates[groups.mask] = np.concatenate(table, axis=1)[inverse]
-        sources = game.pool.sources(np.maximum(groups.units, 0).ravel()).reshape(G, N, -1)
+        sources = game.pool.sources(np.maximum(groups.units, 0).ravel())
+        sources = sources.reshape(G, N, sources.shape[1])
         return Observation(groups, candidates, self.schema, sources, asked=game.view.asked_per_source())

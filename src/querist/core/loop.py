@@ -171,13 +171,14 @@ class Deployment:
         while True:
             yield from self._measure(game)
             spent, budget = self.ledger.money(self._game_id)
-            open_step = self.ledger.step_details(self._game_id, step) is not None
-            if (spent >= budget or game.view.exhausted) and not open_step:
+            if spent >= budget and self.ledger.step_details(self._game_id, step) is None:
                 yield Event("done", spent)
                 return
             event = self._step(game, step)
+            if event.kind == "done":  # nothing is left to ask: the remaining marks get what there is
+                yield from self._measure(game, exhausted=True)
             yield event
-            if event.kind == "waiting":
+            if event.kind != "step":
                 return
             step += 1
 
@@ -224,20 +225,21 @@ class Deployment:
         outcome = advance(game, step, lambda seen, k: policy.select(seen, k, game.stream("policy", step)))
         if outcome is None:
             return Event("waiting", self.ledger.money(self._game_id)[0], {"step": step})
+        if not outcome.questions:
+            return Event("done", self.ledger.money(self._game_id)[0], {"exhausted": True})
         log: dict[str, Any] = dict(outcome.log)
         digest = self._snapshots.save(self._state())
         self.ledger.close_step(self._game_id, step, digest, log)
         self._tidy()
         return Event("step", self.ledger.money(self._game_id)[0], {"step": step, **log})
 
-    def _measure(self, game: Game) -> Iterator[Event]:
+    def _measure(self, game: Game, exhausted: bool = False) -> Iterator[Event]:
         """A final training from the initial weights at every mark that was reached and has no number yet."""
         done = {row["labels"] for row in self.ledger.evaluations(self._game_id)}
         spent, _ = self.ledger.money(self._game_id)
         for mark in self.plan.marks:
-            if mark in done or (spent < mark and not game.view.exhausted):
-                continue
-            yield self._final(game, mark)
+            if mark not in done and (spent >= mark or exhausted):
+                yield self._final(game, mark)
 
     def _final(self, game: Game, mark: int) -> Event:
         began = time.perf_counter()

@@ -76,6 +76,8 @@ class Policy(ABC):
                 f"task gives schema {observation.schema.hash()} {_words(observation.schema)}",
                 "use a policy card trained for these features and classes, or a class-free one",
             )
+        if not observation.groups.mask.any():
+            return Selection(np.full((len(observation.groups.mask), k), -1, dtype=np.int64))
         selection = self._select(observation, k, rng)
         check_selection(selection, observation, k)
         return selection

@@ -31,6 +31,32 @@ class Split:
 
     roles: np.ndarray
 
+    @classmethod
+    def draw(cls, pool: Pool, rng: np.random.Generator, **counts: int) -> "Split":
+        """A random split by subject: so many *subjects* of each role, and the rest is the pool.
+
+        Args:
+            pool: whose sources; ``rng`` draws.
+            counts: such as ``start=10, reward=20, test=40``.
+
+        Raises:
+            QueristError: a role that does not exist, or more subjects than there are.
+        """
+        subjects = np.unique(pool.source_subjects)
+        if sum(counts.values()) >= len(subjects):
+            raise QueristError(
+                f"{counts} leave nothing of {len(subjects)} images or subjects to ask about", "lower the counts"
+            )
+        order = rng.permutation(subjects)
+        of_subject = dict.fromkeys(order.tolist(), Role.POOL)
+        taken = 0
+        for name, count in counts.items():
+            if name.upper() not in Role.__members__:
+                raise QueristError(f"there is no role {name!r}", f"roles: {', '.join(r.name.lower() for r in Role)}")
+            of_subject |= dict.fromkeys(order[taken : taken + count].tolist(), Role[name.upper()])
+            taken += count
+        return cls(np.array([of_subject[s] for s in pool.source_subjects.tolist()], dtype=np.int8))
+
     def sources(self, role: Role) -> np.ndarray:
         """The sources of a role, ascending, int64."""
         return np.flatnonzero(self.roles == role)

@@ -127,7 +127,7 @@ def advance(
     game.view.refresh()
     labels = game.view.labels()
     log = {"seconds_select": selected - began}
-    if (step + 1) % game.update_every == 0:
+    if questions and (step + 1) % game.update_every == 0:
         log |= game.task.fit(
             labels,
             new=labels.since(len(before.units)),

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -87,6 +87,24 @@ class SegmentationData:
                 f"class ids are 0..{len(self.classes) - 1}, and {self.void_id} is void",
             )
         return mask.astype(np.uint8, copy=False)
+
+
+class Column:
+    """One column of a data set of tuples, as :class:`Indexed`: images and masks of a ``torch.utils.data.Dataset``.
+
+    Args:
+        dataset: gives (image, mask, ...) for an integer: arrays, tensors or PIL images, (H, W, 3) and (H, W).
+        column: 0 for images, 1 for masks.
+    """
+
+    def __init__(self, dataset: Any, column: int) -> None:
+        self._dataset, self._column = dataset, column
+
+    def __len__(self) -> int:
+        return len(self._dataset)
+
+    def __getitem__(self, index: int, /) -> np.ndarray:
+        return np.asarray(self._dataset[int(index)][self._column])
 
 
 class Chain:

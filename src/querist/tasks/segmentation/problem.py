@@ -27,17 +27,17 @@ class ModelSpec:
     """A model by its class path, so that any ``nn.Module`` will do.
 
     Args:
-        class_path: a class whose first argument is the number of classes and whose ``forward`` maps (B, 3, H, W) to logits.
-        init_args: its other arguments.
+        path: a class whose first argument is the number of classes; ``forward`` maps (B, 3, H, W) to logits.
+        arguments: its other arguments.
     """
 
-    class_path: str = "querist.tasks.segmentation.fpn.FPN"
-    init_args: dict[str, Any] = field(default_factory=dict)
+    path: str = "querist.tasks.segmentation.fpn.FPN"
+    arguments: dict[str, Any] = field(default_factory=dict)
 
     def build(self, classes: int, seed: int) -> nn.Module:
         """The model, its random weights drawn from the seed."""
         with seeded(int(rng.generator(seed, "weights").integers(2**62))):
-            return construct(self.class_path, self.init_args, classes, expected=nn.Module)
+            return construct(self.path, self.arguments, classes, expected=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class RegionProblem(Problem):
             everything, model, self.region, schedule=self.schedule, device=device, inference_batch=self.inference_batch
         )
         split = self._split({name: len(arrays.names) for name, arrays in splits.items()}, seed, labelled)
-        files = {name: digest for arrays in splits.values() for name, digest in arrays.files}
+        files: dict[str, str] = {}
         digest = _join(arrays.digest for arrays in splits.values())
         return Setup(task.pool, task, split, digest, len(task.grid), files)
 

@@ -17,8 +17,8 @@ from querist.core.task import Phase, Task
 from querist.errors import QueristError
 from querist.kernels.confusion import confusion_counts
 from querist.kernels.regions import region_class_counts, region_features, region_means
-from querist.kernels.uncertainty import pixel_uncertainty
-from querist.nn.runtime import arrays_to_state, resolve_device, seeded, state_to_arrays
+from querist.kernels.uncertainty import PixelUncertainty, pixel_uncertainty
+from querist.nn.runtime import arrays_to_state, resolve_device, seeded, state_to_arrays, torch_generator
 from querist.nn.weights import load_model
 from querist.tasks.segmentation.data import SegmentationData
 from querist.tasks.segmentation.grid import Grid
@@ -51,15 +51,6 @@ class Schedule:
     start: Training = field(default_factory=Training)
     step: Training = field(default_factory=Training)
     final: Training = field(default_factory=Training)
-
-
-@dataclass(frozen=True, eq=False)
-class PixelPrediction:
-    """What one forward pass says of a batch: (B, H, W) class map (uint8), entropy in nats, margin in 0..1."""
-
-    classes: Tensor
-    entropy: Tensor
-    margin: Tensor
 
 
 def cross_entropy(logits: Tensor, masks: Tensor, void: int) -> Tensor:
@@ -96,7 +87,8 @@ class SegmentationTask(Task):
     ) -> None:
         self.data = data
         self.grid = Grid.of(data.size, region)
-        self.pool = self.grid.pool(data.names)
+        self.regions = self.grid.pool(data.names)
+        self.pool = self.regions
         self.parts = tuple(data.classes)
         self.fields = {
             "entropy": Field("entropy", (), 0.0, float(np.log(len(self.parts)))),
@@ -126,7 +118,7 @@ class SegmentationTask(Task):
         if steps <= 0 or not len(labels.units) + len(labels.given):
             return {}
         training: Training = getattr(self._schedule, phase)
-        batches = Batches(self.data, self.grid, self.pool, labels, new, training, phase, steps, rng)
+        batches = Batches(self.data, self.grid, self.regions, labels, new, training, phase, steps, rng)
         if phase == "step":
             optimiser, scheduler = self._stepper, None
         else:
@@ -141,8 +133,7 @@ class SegmentationTask(Task):
                 loss = self._loss(self.model(self._tensor(images)), target, self.data.void_id)
                 optimiser.zero_grad(set_to_none=True)
                 loss.backward()
-                if training.optimiser.clip_norm:
-                    nn.utils.clip_grad_norm_(self.model.parameters(), training.optimiser.clip_norm)
+                training.optimiser.clip(self.model.parameters())
                 optimiser.step()
                 if scheduler is not None:
                     scheduler.step()
@@ -169,13 +160,24 @@ class SegmentationTask(Task):
             batch = sources[start : start + self._inference_batch]
             yield batch, self._tensor(np.stack([self.data.image(s) for s in batch]))
 
-    def predict(self, sources: np.ndarray) -> Iterator[tuple[np.ndarray, PixelPrediction]]:
+    def predict(self, sources: np.ndarray) -> Iterator[tuple[np.ndarray, PixelUncertainty]]:
+        """Per batch: class map, entropy and margin of every pixel, from one forward pass."""
         with torch.inference_mode():
             for batch, images in self._batches(sources):
-                yield batch, PixelPrediction(*pixel_uncertainty(self.model(images)))
+                yield batch, pixel_uncertainty(self.model(images))
+
+    def sample_predictions(
+        self, sources: np.ndarray, passes: int, rng: np.random.Generator
+    ) -> Iterator[tuple[np.ndarray, Iterator[Tensor]]]:
+        """Per batch: logits (B, C, H, W) of ``passes`` Monte-Carlo dropout passes; only the head is repeated."""
+        model = self._split_model()
+        with torch.inference_mode():
+            for batch, images in self._batches(sources):
+                generator = torch_generator(int(rng.integers(2**62)), self._device)
+                yield batch, model.classify_dropout(model.features(images), self.data.size, passes, generator)
 
     def describe(self, units: np.ndarray, fields: Sequence[str], rng: np.random.Generator) -> dict[str, np.ndarray]:
-        source, part = self.pool.sources(units)[:, 0], self.pool.part(units)
+        source, part = self.regions.sources(units)[:, 0], self.regions.part(units)
         images, row = np.unique(source, return_inverse=True)
         tables: dict[str, list[np.ndarray]] = {name: [] for name in fields}
         for _, prediction in self.predict(images):
@@ -183,7 +185,7 @@ class SegmentationTask(Task):
                 tables[name].append(self._field(name, prediction))
         return {name: np.concatenate(table)[row, part] for name, table in tables.items()}
 
-    def _field(self, name: str, prediction: PixelPrediction) -> np.ndarray:
+    def _field(self, name: str, prediction: PixelUncertainty) -> np.ndarray:
         """(B, regions, *shape) float32 of one field."""
         height, width = self.grid.height, self.grid.width
         if name == "classes":
@@ -195,16 +197,18 @@ class SegmentationTask(Task):
 
     def evaluate(self, sources: np.ndarray) -> Evaluation:
         counts = []
-        for batch, prediction in self.predict(sources):
-            truth = torch.from_numpy(np.stack([self.data.mask(s) for s in batch])).to(self._device)
-            counts.append(confusion_counts(prediction.classes, truth, len(self.parts), self.data.void_id).cpu().numpy())
+        with torch.inference_mode():
+            for batch, images in self._batches(sources):
+                found = self.model(images).argmax(dim=1)
+                truth = torch.from_numpy(np.stack([self.data.mask(s) for s in batch])).to(self._device)
+                counts.append(confusion_counts(found, truth, len(self.parts), self.data.void_id).cpu().numpy())
         return evaluation(sources, np.concatenate(counts))
 
     # Capabilities -------------------------------------------------------------------------------------------------
 
     def truth(self, units: np.ndarray) -> list[np.ndarray]:
         """The true mask of each region, (height, width) uint8."""
-        sources, parts = self.pool.sources(units)[:, 0], self.pool.part(units)
+        sources, parts = self.regions.sources(units)[:, 0], self.regions.part(units)
         return [
             np.ascontiguousarray(self.data.mask(source)[self.grid.window(part)])
             for source, part in zip(sources, parts, strict=True)
@@ -217,7 +221,7 @@ class SegmentationTask(Task):
 
     def locate(self, units: np.ndarray) -> list[dict[str, Any]]:
         """The image and the box (left, top, width, height) of each region, in the pixels of the image file."""
-        sources, parts = self.pool.sources(units)[:, 0], self.pool.part(units)
+        sources, parts = self.regions.sources(units)[:, 0], self.regions.part(units)
         return [
             {"image": image, "box": box}
             for source, part in zip(sources, parts, strict=True)
@@ -226,25 +230,29 @@ class SegmentationTask(Task):
 
     def picture(self, units: np.ndarray) -> bytes:
         """A JPEG of the images that the regions lie in, with the regions outlined."""
-        return region_picture(self.data, self.grid, self.pool, units)
+        return region_picture(self.data, self.grid, self.regions, units)
 
     def embed(self, units: np.ndarray) -> np.ndarray:
         """(n, d) float32: the model's last feature map, averaged over each region. Needs a model with ``features``."""
-        if not isinstance(self.model, SplitsAtTheHead):
-            raise QueristError(
-                f"{type(self.model).__name__} has no features(images)", "give the model features() and classify()"
-            )
-        source, part = self.pool.sources(units)[:, 0], self.pool.part(units)
+        model = self._split_model()
+        source, part = self.regions.sources(units)[:, 0], self.regions.part(units)
         images, row = np.unique(source, return_inverse=True)
+        grid, (height, width) = self.grid, self.data.size
+        covered = (grid.rows * grid.height / height, grid.columns * grid.width / width)
         tables = []
         with torch.inference_mode():
             for _, batch in self._batches(images):
-                covered = (self.grid.rows * self.grid.height, self.grid.columns * self.grid.width)
-                maps = region_features(
-                    self.model.features(batch), self.data.size, covered, (self.grid.rows, self.grid.columns)
-                )
+                maps = region_features(model.features(batch), (grid.rows, grid.columns), covered)
                 tables.append(maps.reshape(len(batch), len(self.grid), -1).float().cpu().numpy())
         return np.concatenate(tables)[row, part]
+
+    def _split_model(self) -> SplitsAtTheHead:
+        if not isinstance(self.model, SplitsAtTheHead):
+            raise QueristError(
+                f"{type(self.model).__name__} cannot be split at its head",
+                "give the model features(images) and classify_dropout(features, size, passes, generator)",
+            )
+        return self.model
 
     def snapshot(self) -> dict[str, np.ndarray]:
         model = state_to_arrays(self.model.state_dict(), "model")
