@@ -11,7 +11,7 @@ from querist.errors import QueristError
 
 _RECIPE = "a shipped recipe's name, or the path of a YAML file"
 _DATA = "the data folder (default: the recipe's folder below QUERIST_DATA)"
-_SET = "change the recipe: key=value, such as problem.init_args.start=50; may be given several times"
+_SET = "change the recipe: key=value, such as problem.start=50; may be given several times"
 
 
 def _parser() -> Any:

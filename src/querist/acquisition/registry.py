@@ -30,6 +30,10 @@ class GroupForm:
     count: int = 24
     size: int = 10
 
+    def __post_init__(self) -> None:
+        if self.count < 1 or self.size < 1:
+            raise QueristError(f"{self.count} groups of {self.size} candidates", "offer at least one of one")
+
 
 @dataclass(frozen=True, eq=False)
 class Strategy:

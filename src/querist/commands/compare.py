@@ -13,6 +13,7 @@ from querist.compare.cells import Cell
 from querist.compare.run import expected_seconds, missing, planned, play_cells
 from querist.core.loop import Event
 from querist.core.problem import Setup
+from querist.core.snapshots import write_atomically
 from querist.recipes.build import find_data, prepare, set_up
 from querist.recipes.recipe import LoadedRecipe, load_recipe
 
@@ -61,7 +62,8 @@ def compare(
         )
         console.print(f"{len(cells)} cells, {len(left)} to play, {at_once} at a time: {guess}")
         _play(loaded, left, data, out, at_once)
-    report = write(out, setup if pictures else None)
+    write_atomically(out / "recipe.yaml", loaded.text.encode())
+    report = write(out, loaded.config, setup if pictures else None)
     console.print(f"Report: {report}")
     return report
 

@@ -1,11 +1,11 @@
 """``querist demo``: the whole loop on scenes drawn for it."""
 
+import json
 import time
 from pathlib import Path
 
 from querist.commands.compare import compare, table
 from querist.commands.show import console
-from querist.compare.summary import read_summary
 from querist.demo.scenes import write_scenes
 from querist.recipes.recipe import load_recipe
 
@@ -31,6 +31,6 @@ def main(out: str = "querist-demo") -> Path:
         "same start;\nat every budget the network is trained anew from the start and tested."
     )
     report = compare(loaded, data, folder)
-    console.print(table(read_summary(folder / "summary.json")))
+    console.print(table(json.loads((folder / "summary.json").read_text(encoding="utf-8"))))
     console.print(f"{time.perf_counter() - began:.0f} seconds. Open the report in a browser: {report}")
     return report

@@ -4,6 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import yaml
+
 from querist.commands.show import console
 from querist.compare.summary import read_cells, summarise, write_summary
 from querist.core.problem import Setup
@@ -14,19 +17,21 @@ from querist.errors import QueristError
 
 def main(folder: str, data: str | None = None) -> Path:
     """Write ``summary.json`` and ``report.html`` anew; with data, the report shows what was chosen."""
-    setup = None
+    recipe = Path(folder) / "recipe.yaml"
+    settings, setup = None, None
+    if recipe.is_file():
+        settings = yaml.safe_load(recipe.read_text(encoding="utf-8"))
     if data is not None:
-        setup = _setup(Path(folder), data)
-    path = write(Path(folder), setup)
+        setup = _setup(recipe, data)
+    path = write(Path(folder), settings, setup)
     console.print(f"Report: {path}")
     return path
 
 
-def _setup(folder: Path, data: str) -> Setup:
+def _setup(recipe: Path, data: str) -> Setup:
     from querist.recipes.build import find_data, prepare, set_up
     from querist.recipes.recipe import parse_recipe
 
-    recipe = folder / "recipe.yaml"
     if not recipe.is_file():
         raise QueristError(f"{recipe} is not there", "leave --data away; the report is then without pictures")
     loaded = parse_recipe("recipe", recipe.read_text(encoding="utf-8"))
@@ -34,12 +39,18 @@ def _setup(folder: Path, data: str) -> Setup:
     return set_up(loaded, find_data(loaded, data), loaded.recipe.seeds[0])
 
 
-def write(out: Path, setup: Setup | None) -> Path:
-    """Summary and report of the cells in ``out``; pictures if there is a setup of the first seed to draw them."""
+def write(out: Path, settings: Mapping[str, Any] | None, setup: Setup | None) -> Path:
+    """Summary and report of the cells in ``out``.
+
+    Args:
+        out: the comparison's folder.
+        settings: the recipe's, for the page.
+        setup: of the first seed, to draw pictures of what was chosen; None: no pictures.
+    """
     from querist.report.page import render_report
 
     cells = read_cells(out / "cells")
-    summary = summarise(cells, None)
+    summary = summarise(cells, settings)
     write_summary(summary, out / "summary.json")
     pictures = _pictures(cells, setup) if setup is not None else None
     path = out / "report.html"
@@ -49,8 +60,6 @@ def write(out: Path, setup: Setup | None) -> Path:
 
 def _pictures(cells: Sequence[Mapping[str, Any]], setup: Setup) -> dict[str, list[tuple[str, bytes]]] | None:
     """What the first, the middle and the last step of each strategy chose, on the first seed."""
-    import numpy as np
-
     task = setup.task
     if not isinstance(task, DrawsPictures):
         return None

@@ -18,12 +18,12 @@ from querist.core.loop import Deployment, Event
 from querist.core.problem import Setup
 from querist.core.snapshots import read_arrays, write_atomically
 from querist.core.split import Role
-from querist.core.task import CountsAnswers
+from querist.core.task import CountsAnswers, KnowsTruth
 from querist.recipes.build import deployment, environment, prepare, set_up
 from querist.recipes.recipe import LoadedRecipe
 
 START, FULL = "_start", "_full"
-"""The two references of a seed: the model before any question, and the model with every label of the pool."""
+"""The two references of a seed: a final training without any question, and one with every label of the pool."""
 
 
 @dataclass(frozen=True)
@@ -153,29 +153,22 @@ def _measured(setup: Setup, ledger: Ledger) -> dict[str, Any]:
 
 
 def _reference(loaded: LoadedRecipe, cell: Cell, setup: Setup, run: Deployment, shared: Path) -> dict[str, Any]:
-    """The initial model's numbers, or those after training on everything."""
+    """A final training on what was given alone, or on every label of the pool; both from the initial weights."""
     events = run.play()
     next(events)  # the starting set is learned, or its weights are read; no question is asked
     events.close()
-    task, split = setup.task, setup.split
-    labels = 0
-    if cell.strategy == FULL:
-        units = _all_units(setup)
-        labels = len(units)
-        everything = Labels(units, tuple(_truths(task, units)), split.sources(Role.START))
-        stream = rng.generator(cell.seed, "full")
-        task.fit(everything, new=everything, steps=loaded.recipe.steps.full, phase="final", rng=stream)
-    else:
-        task.restore({k[5:]: v for k, v in read_arrays(shared).items() if k.startswith("task/")})
+    task, split, steps = setup.task, setup.split, loaded.recipe.steps
+    assert isinstance(task, KnowsTruth)
+    units = _all_units(setup) if cell.strategy == FULL else np.zeros(0, dtype=np.int64)
+    labels = Labels(units, tuple(task.truth(units)), split.sources(Role.START))
+    length, stream = (steps.full, "full") if cell.strategy == FULL else (steps.final, "final")
+    task.restore({k[5:]: v for k, v in read_arrays(shared).items() if k.startswith("task/")})
+    task.fit(labels, new=labels, steps=length, phase="final", rng=rng.generator(cell.seed, stream))
     test, reward = task.evaluate(split.sources(Role.TEST)), task.evaluate(split.sources(Role.REWARD))
-    point = {"labels": labels, "test": test.value, "reward": reward.value, "parts": test.part_values}
+    point = {"labels": len(units), "test": test.value, "reward": reward.value, "parts": test.part_values}
     return {"points": [point], "bought": [], "steps": [], "ledger": None, "seconds_select": None}
 
 
 def _all_units(setup: Setup) -> np.ndarray:
     units = np.arange(len(setup.pool))
     return units[setup.split.roles[setup.pool.sources(units)[:, 0]] == Role.POOL]
-
-
-def _truths(task: Any, units: np.ndarray) -> list[np.ndarray]:
-    return task.truth(units)

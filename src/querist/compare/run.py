@@ -3,9 +3,12 @@
 import json
 import multiprocessing
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from multiprocessing.managers import SyncManager
 from pathlib import Path
 from queue import Empty
 from typing import Any
@@ -91,11 +94,29 @@ def play_cells(
 @contextmanager
 def _pool(loaded: LoadedRecipe, workers: int) -> Iterator[tuple[ProcessPoolExecutor, Any]]:
     context = multiprocessing.get_context("spawn")
-    with context.Manager() as manager, ProcessPoolExecutor(workers, mp_context=context) as pool:
+    manager = SyncManager(ctx=context)
+    manager.start(initializer=_end_with_parent)
+    with manager, ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent) as pool:
         # The maths libraries read these when a worker starts; the recipe's threads hold for all of them.
         for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
             os.environ[variable] = str(loaded.recipe.threads)
         yield pool, manager.Queue()
+
+
+def _end_with_parent() -> None:
+    """Have this process end as soon as the one that started it is gone, even by ``kill -9``.
+
+    Otherwise workers would play on unseen, hold the locks of their cells and never end. Ending at any instant does no
+    harm.
+    """
+
+    def wait_for_it() -> None:
+        parent = multiprocessing.parent_process()
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=wait_for_it, daemon=True).start()
 
 
 def _worker(name: str, text: str, cell: Cell, data: str, out: str, events: Any) -> None:
@@ -115,6 +136,11 @@ def _follow(jobs: dict["Future[None]", Cell], events: Any, watch: Watcher) -> No
                 break
         for job in done:
             error = None if job.cancelled() else job.exception()
+            if isinstance(error, BrokenProcessPool):
+                error = QueristError(
+                    f"a worker was killed while it played {jobs[job].strategy}, seed {jobs[job].seed}, or a cell beside it",
+                    "if the memory was short, give --workers 1; the same command goes on where it was",
+                )
             if error is not None and failure is None:
                 failure = error
                 for other in open_jobs:

@@ -12,6 +12,7 @@ import numpy as np
 from querist.core import rng
 from querist.core.observation import Groups
 from querist.core.view import GameView
+from querist.errors import QueristError
 
 
 class Candidates(ABC):
@@ -28,7 +29,11 @@ class Candidates(ABC):
 
     @abstractmethod
     def per_group(self, batch: int) -> int:
-        """How many picks each group gives when ``batch`` questions are asked per step."""
+        """How many picks each group gives when ``batch`` questions are asked per step.
+
+        Raises:
+            QueristError: the groups cannot give a batch of that size.
+        """
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,8 @@ class ClusterPools(Candidates):
 
     def build(self, view: GameView, seed: int, game: int, step: int) -> Groups:
         free = view.free_units()
+        if not len(free):
+            return self._deal(free, seed, game, step)
         need = self.groups * self.size
         source = view.pool.sources(free)[:, 0]
         images, count = np.unique(source, return_counts=True)
@@ -92,14 +99,22 @@ class ClusterPools(Candidates):
         return order[np.argsort(times, kind="stable")]
 
     def _deal(self, chosen: np.ndarray, seed: int, game: int, step: int) -> Groups:
-        """Shuffle and deal one by one, so that near exhaustion every pool gets its share."""
+        """Shuffle and cut into runs of equal length (but for one), so that near exhaustion every pool gets its share.
+
+        Runs, and not turn by turn: a unit that is gone moves others only across the ends of the runs, so most
+        units stay in the pool where another strategy meets them.
+        """
         chosen = chosen[np.argsort(rng.keys(chosen, seed, "deal", game, step), kind="stable")]
-        flat = np.full(self.groups * self.size, -1, dtype=np.int64)
-        flat[: len(chosen)] = chosen
-        units = flat.reshape(self.size, self.groups).T
-        return Groups(np.ascontiguousarray(units), np.ascontiguousarray(units >= 0))
+        ends = np.arange(self.groups + 1) * len(chosen) // self.groups
+        group = np.repeat(np.arange(self.groups), np.diff(ends))
+        units = np.full((self.groups, self.size), -1, dtype=np.int64)
+        units[group, np.arange(len(chosen)) - ends[group]] = chosen
+        return Groups(units, units >= 0)
 
     def per_group(self, batch: int) -> int:
         if batch != self.groups:
-            raise ValueError(f"{self.groups} groups give one pick each, so a batch is {self.groups}, not {batch}")
+            raise QueristError(
+                f"{self.groups} groups give one pick each, so a batch is {self.groups} and not {batch}",
+                "let the recipe's batch equal its groups.count",
+            )
         return 1

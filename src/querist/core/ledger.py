@@ -8,6 +8,7 @@ break them. One process writes, under :class:`querist.core.lock.RunLock`; any nu
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -60,11 +61,13 @@ _BROKEN = {
     "role forbids": "a unit outside the pool was to be asked",
     "not bought": "an episode was to ask for a label that was never bought",
     "overspent": "the question would overspend the budget",
-    "questions.game, questions.unit": "a unit was to be asked twice",
+    "asked twice": "a unit was to be asked twice",
     "test source in a pool": "a test image was to be put into a pool",
     "pool source in a test set": "an image of a pool was to be put into a test set",
     "append-only": "an entry was to be changed or removed",
-    "one_outer": "a run has one deployment only",
+    "one deployment": "a run has one deployment only",
+    "out of order": "a revision of an answer was to be left out or replaced",
+    "FOREIGN KEY": "something was to be noted of a game, step or question that does not exist",
 }
 
 
@@ -78,10 +81,7 @@ class Ledger:
     @classmethod
     def create(cls, path: Path, about: Mapping[str, str], durable: bool = False) -> "Ledger":
         """Begin a run. ``about`` (recipe, hashes, versions) is kept for ever; ``durable`` for people's answers."""
-        ledger = cls(path, storage.create(path, durable))
-        with ledger._transaction():
-            ledger._db.executemany("INSERT INTO run VALUES (?, ?)", sorted(about.items()))
-        return ledger
+        return cls(path, storage.create(path, about, durable))
 
     @classmethod
     def open(cls, path: Path, durable: bool = False) -> "Ledger":
@@ -97,8 +97,14 @@ class Ledger:
         """Close the file; safe to call twice."""
         self._db.close()
 
-    def _transaction(self) -> Any:
-        return storage.transaction(self._db, self.path)
+    @contextmanager
+    def _transaction(self, about: str) -> Iterator[None]:
+        """All or nothing; a broken rule comes out as a LedgerRuleError that says what it was about."""
+        try:
+            with storage.transaction(self._db, self.path):
+                yield
+        except sqlite3.IntegrityError as error:
+            raise self._rule(error, about) from error
 
     def _rule(self, error: sqlite3.IntegrityError, about: str) -> LedgerRuleError:
         text = str(error)
@@ -143,19 +149,16 @@ class Ledger:
         Raises:
             LedgerRuleError: a test source in a pool, or a second deployment.
         """
-        with self._transaction():
-            try:
-                split_id = self._store_split(pool, split)
-                cursor = self._db.execute(
-                    "INSERT INTO games (kind, episode, parent, split, budget) VALUES (?, ?, ?, ?, ?)",
-                    (kind, episode, parent, split_id, budget),
-                )
-                game = int(cursor.lastrowid or 0)
-                for purpose, (sources, each) in (given or {}).items():
-                    rows = [(game, pool.source_name(s), purpose, each) for s in sources]
-                    self._db.executemany("INSERT INTO given VALUES (?, ?, ?, ?)", rows)
-            except sqlite3.IntegrityError as error:
-                raise self._rule(error, f"{kind} game") from error
+        with self._transaction(f"{kind} game"):
+            split_id = self._store_split(pool, split)
+            cursor = self._db.execute(
+                "INSERT INTO games (kind, episode, parent, split, budget) VALUES (?, ?, ?, ?, ?)",
+                (kind, episode, parent, split_id, budget),
+            )
+            game = int(cursor.lastrowid or 0)
+            for purpose, (sources, each) in (given or {}).items():
+                rows = [(game, pool.source_name(s), purpose, each) for s in sources]
+                self._db.executemany("INSERT INTO given VALUES (?, ?, ?, ?)", rows)
         return game
 
     def _store_split(self, pool: Pool, split: Split) -> int:
@@ -202,7 +205,7 @@ class Ledger:
         """
         units = np.array([a.unit for a in asked], dtype=np.int64)
         costs, sources = pool.costs(units), pool.sources(units)
-        with self._transaction():
+        with self._transaction(f"step {step}"):
             self._db.execute("INSERT INTO steps VALUES (?, ?, ?)", (game, step, _json(details)))
             for position, (asking, cost, source) in enumerate(zip(asked, costs, sources, strict=True)):
                 names = [pool.source_name(int(s)) for s in source]
@@ -241,10 +244,11 @@ class Ledger:
             revision: 0 is the first answer; a correction has the next number, and both stay.
 
         Raises:
-            LedgerRuleError: another answer has this revision already, or there is no such question.
+            LedgerRuleError: another answer has this revision already, a revision is left out, or there is no such
+                question.
         """
         digest, data = (None, b"") if answer is None else codec.encode(answer)
-        with self._transaction():
+        with self._transaction(f"question {question}"):
             known = self._db.execute(
                 "SELECT blob FROM answers WHERE question = ? AND revision = ?", (question, revision)
             ).fetchone()
@@ -255,14 +259,12 @@ class Ledger:
                         "send a correction as the next revision",
                     )
                 return
-            try:
-                if digest is not None:
-                    self._db.execute("INSERT OR IGNORE INTO blobs VALUES (?, ?)", (digest, data))
-                self._db.execute(
-                    "INSERT INTO answers (question, revision, blob) VALUES (?, ?, ?)", (question, revision, digest)
-                )
-            except sqlite3.IntegrityError as error:
-                raise self._rule(error, f"question {question}") from error
+            if digest is not None:
+                new = "INSERT INTO blobs SELECT ?, ? WHERE NOT EXISTS (SELECT 1 FROM blobs WHERE sha256 = ?)"
+                self._db.execute(new, (digest, data, digest))
+            self._db.execute(
+                "INSERT INTO answers (question, revision, blob) VALUES (?, ?, ?)", (question, revision, digest)
+            )
 
     def answers(self, game: int, after: int = 0) -> Iterator[tuple[int, int, str, str | None]]:
         """(answer's number, question's number, unit's name, blob) of the answers newer than ``after``, oldest first."""
@@ -290,7 +292,7 @@ class Ledger:
 
     def close_step(self, game: int, step: int, snapshot: str, details: Mapping[str, Any]) -> None:
         """End a step by naming its snapshot (SHA-256 of a file that is already safe on disk)."""
-        with self._transaction():
+        with self._transaction(f"the end of step {step}"):
             self._db.execute("INSERT INTO closings VALUES (?, ?, ?, ?)", (game, step, snapshot, _json(details)))
 
     def closings(self, game: int) -> list[tuple[int, str, dict[str, Any]]]:
@@ -313,7 +315,7 @@ class Ledger:
         self, game: int, labels: int, values: Mapping[tuple[str, str], tuple[float, Mapping[str, Any]]]
     ) -> None:
         """Keep what was measured at a budget: {(set, model): (value, details)}, all in one transaction."""
-        with self._transaction():
+        with self._transaction(f"the evaluation at {labels}"):
             rows = [(game, labels, part, model, v, _json(d)) for (part, model), (v, d) in values.items()]
             self._db.executemany("INSERT INTO evaluations VALUES (?, ?, ?, ?, ?, ?)", rows)
 

@@ -18,15 +18,21 @@ class RunLock:
     """Holds ``run.lock`` in a run's folder for as long as this object is open.
 
     Args:
-        folder: the folder of the run.
+        folder: the folder of the run; made if it is not there.
 
     Raises:
-        QueristError: another process is writing to this run.
+        QueristError: another process is writing to this run, or the folder cannot be written.
     """
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "run.lock"
-        self._handle = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._handle = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise QueristError(
+                f"{folder}: cannot be written ({error.strerror})", "free some space, or name another folder"
+            ) from error
         try:
             if fcntl is not None:
                 fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

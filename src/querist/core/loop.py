@@ -50,6 +50,8 @@ class Plan:
             raise QueristError(f"budgets must be positive and rise, not {list(self.marks)}", "such as [120, 240]")
         if self.batch <= 0:
             raise QueristError(f"a batch of {self.batch} questions per step", "ask at least one")
+        if self.update_every < 1:
+            raise QueristError(f"an update after every {self.update_every} steps", "update after every 1 or more")
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,18 +115,22 @@ class Deployment:
         self._initial = initial
         self.folder, self.parts, self.plan = folder, parts, plan
         parts.policy.check(parts.task)
+        parts.candidates.per_group(plan.batch)
         parts.split.check(parts.pool)
-        folder.mkdir(parents=True, exist_ok=True)
         self._lock = RunLock(folder)
         try:
             path = folder / "ledger.sqlite"
             fresh = not path.exists()
             self.ledger = Ledger.create(path, about, durable) if fresh else Ledger.open(path, durable)
+        except BaseException:
+            self._lock.close()
+            raise
+        try:
             self._agree(about)
             self._snapshots = Snapshots(folder / "snapshots")
             self._game_id = self._begin()
         except BaseException:
-            self._lock.close()
+            self.close()
             raise
 
     def _agree(self, about: Mapping[str, str]) -> None:
@@ -169,11 +175,13 @@ class Deployment:
         step = closings[-1][0] + 1
         game = self._game(step)
         while True:
-            yield from self._measure(game)
             spent, budget = self.ledger.money(self._game_id)
-            if spent >= budget and self.ledger.step_details(self._game_id, step) is None:
-                yield Event("done", spent)
-                return
+            # A step that stands open has paid for its questions, but its answers do not count before it is closed.
+            if self.ledger.step_details(self._game_id, step) is None:
+                yield from self._measure(game)
+                if spent >= budget:
+                    yield Event("done", spent)
+                    return
             event = self._step(game, step)
             if event.kind == "done":  # nothing is left to ask: the remaining marks get what there is
                 yield from self._measure(game, exhausted=True)
@@ -193,7 +201,6 @@ class Deployment:
             stream = rng.generator(self.plan.seed, "start")
             log = self.parts.task.fit(labels, new=labels, steps=self.plan.start, phase="start", rng=stream)
             if self._initial is not None:
-                self._initial.parent.mkdir(parents=True, exist_ok=True)
                 write_atomically(self._initial, encode_arrays(self._state()))
         log["seconds"] = time.perf_counter() - began
         digest = self._snapshots.save(self._state())

@@ -17,7 +17,7 @@ def load_class(path: str, expected: type | None = None) -> type:
         QueristError: there is no such module or class, or it is of another kind.
     """
     module_name, _, name = path.rpartition(".")
-    if not module_name:
+    if not module_name or path.startswith("."):
         raise QueristError(f"{path!r} is not a class path", "write it as package.module.Class")
     here = str(Path.cwd())
     if here not in sys.path:
@@ -41,6 +41,8 @@ def construct(path: str, arguments: Mapping[str, Any], *positional: Any, expecte
         QueristError: see :func:`load_class`; or an argument is unknown or missing.
     """
     found = load_class(path, expected)
+    if inspect.isabstract(found):
+        raise QueristError(f"{path} is only a base of classes", "name a class that fills in its abstract methods")
     try:
         inspect.signature(found).bind(*positional, **arguments)
     except TypeError as error:

@@ -117,7 +117,7 @@ def top_k(scores: np.ndarray, mask: np.ndarray, k: int) -> Selection:
     ranked = np.where(mask, scores, -np.inf)
     if np.isnan(ranked).any():
         raise ValueError("a score is not a number")
-    indices = np.argsort(-ranked, axis=1, kind="stable")[:, :k]
+    indices = np.lexsort((-ranked, ~mask), axis=1)[:, :k]  # the mask first: a score may be -inf inside it
     if indices.shape[1] < k:
         indices = np.pad(indices, ((0, 0), (0, k - indices.shape[1])), constant_values=-1)
     inside = (indices >= 0) & np.take_along_axis(mask, np.maximum(indices, 0), axis=1)
@@ -136,7 +136,7 @@ def check_selection(selection: Selection, observation: Observation, k: int) -> N
         raise ValueError(f"a selection must be {(mask.shape[0], k)}, not {selection.indices.shape}")
     for row, inside in zip(selection.indices, mask, strict=True):
         picks = row[row >= 0]
-        if len(set(picks.tolist())) != len(picks) or not inside[picks].all():
+        if len(set(picks.tolist())) != len(picks) or (picks >= len(inside)).any() or not inside[picks].all():
             raise ValueError("a selection repeats a candidate or leaves the mask")
         if len(picks) < min(k, int(inside.sum())):
             raise ValueError(f"a selection takes {len(picks)} where {min(k, int(inside.sum()))} are to be had")

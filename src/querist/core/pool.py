@@ -120,7 +120,7 @@ class ColumnarPool(Pool):
         return self.source_name(source) + self.parts[part]
 
     def unit(self, name: str) -> int:
-        cut = name.rfind("@") if len(self.parts) > 1 else -1
+        cut = -1 if "" in self._part_index else name.rfind("@")
         base, part = (name[:cut], name[cut:]) if cut >= 0 else (name, "")
         if part not in self._part_index:
             raise QueristError(f"the pool has no unit {name!r}", f"parts are {', '.join(self.parts[:4])}, ...")
@@ -144,8 +144,15 @@ class ColumnarPool(Pool):
 class PairPool(Pool):
     """All unordered pairs of images, never listed: 30 million pairs take no memory.
 
-    The pair of images ``i < j`` is unit ``i * n + j``; whoever is the anchor, it is the same unit.
+    The pair of images ``i < j`` is unit ``i * n + j``; whoever is the anchor, it is the same unit. ``~`` joins the names
+    of a pair, so no image may have it in its own: QueristError.
     """
+
+    def __init__(self, source_names: Sequence[str], subjects: np.ndarray | None = None) -> None:
+        super().__init__(source_names, subjects)
+        for name in source_names:
+            if "~" in name:
+                raise QueristError(f"the image name {name!r} holds a ~, which joins the names of a pair", "rename it")
 
     def __len__(self) -> int:
         return self.source_count * (self.source_count - 1) // 2

@@ -69,4 +69,4 @@ class MetricGain(Reward):
         now = game.task.evaluate(game.split.sources(Role.REWARD))
         value, error = paired_difference(self._last, now, game.stream("bootstrap", outcome.step))
         self._last = now
-        return Gain(self._scale * value, self._scale * error)
+        return Gain(self._scale * value, abs(self._scale) * error)

@@ -52,4 +52,4 @@ def keys(units: np.ndarray, seed: int, name: str, game: int = 0, step: int = 0) 
 
 def uniforms(units: np.ndarray, seed: int, name: str, game: int = 0, step: int = 0) -> np.ndarray:
     """One number in (0, 1) per unit, from :func:`keys`; float64 of the shape of ``units``."""
-    return ((keys(units, seed, name, game, step) >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
+    return ((keys(units, seed, name, game, step) >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52  # exact

@@ -53,7 +53,7 @@ CREATE TRIGGER bought_before BEFORE INSERT ON questions
   WHEN (SELECT kind FROM games WHERE id = NEW.game) = 'inner' BEGIN
   SELECT RAISE(ABORT, 'not bought') WHERE NOT EXISTS (
       SELECT 1 FROM questions q JOIN answers a ON a.question = q.id JOIN games g ON g.id = NEW.game
-      WHERE q.game = g.parent AND q.unit = NEW.unit)
+      WHERE q.game = g.parent AND q.unit = NEW.unit AND a.blob IS NOT NULL)
     AND EXISTS (
       SELECT 1 FROM (SELECT NEW.source AS s UNION ALL SELECT NEW.other WHERE NEW.other IS NOT NULL)
       WHERE NOT EXISTS (SELECT 1 FROM given JOIN games ON games.parent = given.game
@@ -75,7 +75,8 @@ CREATE INDEX role_of_source ON roles (source, role);
 CREATE INDEX answer_of_question ON answers (question);
 
 CREATE TRIGGER keep_games BEFORE UPDATE ON games
-  WHEN NEW.spent < OLD.spent OR NEW.budget < OLD.budget OR NEW.kind <> OLD.kind OR NEW.split <> OLD.split BEGIN
+  WHEN NEW.spent < OLD.spent OR NEW.budget < OLD.budget OR NEW.kind <> OLD.kind OR NEW.split <> OLD.split
+    OR NEW.id <> OLD.id OR NEW.episode <> OLD.episode OR NEW.parent IS NOT OLD.parent BEGIN
   SELECT RAISE(ABORT, 'append-only'); END;
 CREATE TRIGGER keep_games_rows BEFORE DELETE ON games BEGIN SELECT RAISE(ABORT, 'append-only'); END;
 CREATE TRIGGER keep_questions_update BEFORE UPDATE ON questions BEGIN SELECT RAISE(ABORT, 'append-only'); END;
@@ -94,3 +95,42 @@ CREATE TRIGGER keep_roles_update BEFORE UPDATE ON roles BEGIN SELECT RAISE(ABORT
 CREATE TRIGGER keep_roles_delete BEFORE DELETE ON roles BEGIN SELECT RAISE(ABORT, 'append-only'); END;
 CREATE TRIGGER keep_blobs_update BEFORE UPDATE ON blobs BEGIN SELECT RAISE(ABORT, 'append-only'); END;
 CREATE TRIGGER keep_blobs_delete BEFORE DELETE ON blobs BEGIN SELECT RAISE(ABORT, 'append-only'); END;
+CREATE TRIGGER keep_run_update BEFORE UPDATE ON run BEGIN SELECT RAISE(ABORT, 'append-only'); END;
+CREATE TRIGGER keep_run_delete BEFORE DELETE ON run BEGIN SELECT RAISE(ABORT, 'append-only'); END;
+CREATE TRIGGER keep_splits_update BEFORE UPDATE ON splits BEGIN SELECT RAISE(ABORT, 'append-only'); END;
+CREATE TRIGGER keep_splits_delete BEFORE DELETE ON splits BEGIN SELECT RAISE(ABORT, 'append-only'); END;
+
+-- INSERT OR REPLACE removes rows without the triggers above, unless the connection asked for recursive ones.
+CREATE TRIGGER add_run BEFORE INSERT ON run BEGIN
+  SELECT RAISE(ABORT, 'append-only') WHERE EXISTS (SELECT 1 FROM run WHERE key = NEW.key); END;
+CREATE TRIGGER add_split BEFORE INSERT ON splits BEGIN
+  SELECT RAISE(ABORT, 'append-only') WHERE EXISTS (SELECT 1 FROM splits WHERE id = NEW.id OR digest = NEW.digest); END;
+CREATE TRIGGER add_role BEFORE INSERT ON roles BEGIN
+  SELECT RAISE(ABORT, 'append-only')
+    WHERE EXISTS (SELECT 1 FROM roles WHERE split = NEW.split AND source = NEW.source); END;
+CREATE TRIGGER add_game BEFORE INSERT ON games BEGIN
+  SELECT RAISE(ABORT, 'append-only') WHERE EXISTS (SELECT 1 FROM games WHERE id = NEW.id);
+  SELECT RAISE(ABORT, 'one deployment')
+    WHERE NEW.kind = 'outer' AND EXISTS (SELECT 1 FROM games WHERE kind = 'outer'); END;
+CREATE TRIGGER add_given BEFORE INSERT ON given BEGIN
+  SELECT RAISE(ABORT, 'append-only') WHERE EXISTS (
+    SELECT 1 FROM given WHERE game = NEW.game AND source = NEW.source AND purpose = NEW.purpose); END;
+CREATE TRIGGER add_step BEFORE INSERT ON steps BEGIN
+  SELECT RAISE(ABORT, 'append-only') WHERE EXISTS (SELECT 1 FROM steps WHERE game = NEW.game AND step = NEW.step); END;
+CREATE TRIGGER add_question BEFORE INSERT ON questions BEGIN
+  SELECT RAISE(ABORT, 'asked twice')
+    WHERE EXISTS (SELECT 1 FROM questions WHERE game = NEW.game AND unit = NEW.unit);
+  SELECT RAISE(ABORT, 'append-only') WHERE EXISTS (SELECT 1 FROM questions WHERE id = NEW.id)
+    OR EXISTS (SELECT 1 FROM questions WHERE game = NEW.game AND step = NEW.step AND position = NEW.position); END;
+CREATE TRIGGER add_blob BEFORE INSERT ON blobs BEGIN
+  SELECT RAISE(ABORT, 'append-only') WHERE EXISTS (SELECT 1 FROM blobs WHERE sha256 = NEW.sha256); END;
+CREATE TRIGGER add_answer BEFORE INSERT ON answers BEGIN
+  SELECT RAISE(ABORT, 'append-only') WHERE EXISTS (SELECT 1 FROM answers WHERE id = NEW.id);
+  SELECT RAISE(ABORT, 'out of order')
+    WHERE NEW.revision <> (SELECT COUNT(*) FROM answers WHERE question = NEW.question); END;
+CREATE TRIGGER add_closing BEFORE INSERT ON closings BEGIN
+  SELECT RAISE(ABORT, 'append-only') WHERE EXISTS (SELECT 1 FROM closings WHERE game = NEW.game AND step = NEW.step); END;
+CREATE TRIGGER add_evaluation BEFORE INSERT ON evaluations BEGIN
+  SELECT RAISE(ABORT, 'append-only') WHERE EXISTS (
+    SELECT 1 FROM evaluations
+    WHERE game = NEW.game AND labels = NEW.labels AND part = NEW.part AND model = NEW.model); END;

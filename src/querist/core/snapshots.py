@@ -1,5 +1,6 @@
 """Snapshots on disk: whole or not there, and checked when they are read."""
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Mapping
@@ -14,29 +15,38 @@ from querist.errors import QueristError
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file that is either complete under its name or absent, even after a power cut.
+    """Write a file that is either complete under its name or absent, even after a power cut; makes its folder.
 
     Raises:
         QueristError: the disk is full or not writable; an older file under the name stays as it was.
     """
-    draft = path.with_name(path.name + ".new")
+    draft = path.with_name(f"{path.name}.{os.getpid()}.new")  # cells of one seed may share what they write
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with draft.open("wb") as handle:
             handle.write(data)
             handle.flush()
             os.fsync(handle.fileno())
         draft.replace(path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        _sync_folder(path.parent)
     except OSError as error:
-        draft.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            draft.unlink(missing_ok=True)
         raise QueristError(
             f"{path}: cannot be written ({error.strerror})",
             "free some space or check the folder's permissions, then resume; nothing that was kept is lost",
         ) from error
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a new name in a folder survive a power cut, where the system lets folders be opened."""
+    if os.name != "posix":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def encode_arrays(arrays: Mapping[str, np.ndarray]) -> bytes:
@@ -60,12 +70,13 @@ class Snapshots:
     """The folder of a run's snapshots, each named by the SHA-256 of its bytes.
 
     Args:
-        folder: made if it is not there.
+        folder: made when the first one is saved; drafts that a killed process left there are removed.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
+        for draft in folder.glob("*.new"):
+            draft.unlink(missing_ok=True)
 
     def save(self, arrays: Mapping[str, np.ndarray]) -> str:
         """Keep arrays; returns their digest once they are safe on disk."""
@@ -91,9 +102,9 @@ class Snapshots:
         return decode_tensors(data)
 
     def keep_only(self, digests: set[str]) -> None:
-        """Remove all others, and drafts that a killed process left."""
-        for path in self._folder.iterdir():
-            if path.stem not in digests or path.suffix != ".safetensors":
+        """Remove all others."""
+        for path in self._folder.glob("*.safetensors"):
+            if path.stem not in digests:
                 path.unlink(missing_ok=True)
 
     def _path(self, digest: str) -> Path:

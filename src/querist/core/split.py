@@ -78,7 +78,7 @@ class Split:
         same = subjects[order][1:] == subjects[order][:-1]
         torn = np.flatnonzero(same & (np.asarray(self.roles)[order][1:] != np.asarray(self.roles)[order][:-1]))
         if len(torn):
-            a, b = order[torn[0]], order[torn[0] + 1]
+            a, b = int(order[torn[0]]), int(order[torn[0] + 1])
             raise QueristError(
                 f"{pool.source_name(a)!r} is in the {Role(self.roles[a]).name.lower()} set and "
                 f"{pool.source_name(b)!r} in the {Role(self.roles[b]).name.lower()} set, but both show the same subject",

@@ -121,7 +121,6 @@ def advance(
     questions = _ask(game, step, asking, observation)
     if not _answer(game, questions):
         return None
-    before = game.view.labels()
     for question in questions:
         game.view.note_asked(question)
     game.view.refresh()
@@ -130,7 +129,7 @@ def advance(
     if questions and (step + 1) % game.update_every == 0:
         log |= game.task.fit(
             labels,
-            new=labels.since(len(before.units)),
+            new=game.view.bought(q.id for q in questions),
             unlabelled=None,
             steps=game.update,
             phase="step",

@@ -1,8 +1,8 @@
 """The SQLite file under the ledger: opening it safely and saying plainly what is wrong with it."""
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from importlib.resources import files
 from pathlib import Path
 
@@ -14,13 +14,14 @@ VERSION = 1
 _CORRUPT = "restore the file from a backup, or begin a new run in another folder; nothing was written"
 
 
-def explain(error: sqlite3.Error, path: Path) -> QueristError:
-    """Turn an error of SQLite into what, where and how to fix it."""
+def explain(error: sqlite3.Error, path: Path, begun: bool = True) -> QueristError:
+    """Turn an error of SQLite into what, where and how to fix it; ``begun`` says whether there is a run to resume."""
     text = str(error)
     if "full" in text or "disk I/O" in text or "too large" in text:
         return QueristError(
             f"{path}: the disk is full or cannot be written ({text})",
-            "free some space, then 'querist resume' the run; everything answered so far is kept",
+            "free some space, then "
+            + ("'querist resume' the run; everything answered so far is kept" if begun else "begin the run again"),
         )
     if "malformed" in text or "not a database" in text or "encrypted" in text:
         return QueristError(f"{path}: the run file is damaged ({text})", _CORRUPT)
@@ -39,8 +40,8 @@ def _configure(connection: sqlite3.Connection, durable: bool) -> None:
     connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
 
 
-def create(path: Path, durable: bool) -> sqlite3.Connection:
-    """A new, empty ledger file. It appears under its name only when its schema is complete.
+def create(path: Path, about: Mapping[str, str], durable: bool) -> sqlite3.Connection:
+    """A new ledger file. It appears under its name only when its schema and what it is about are complete.
 
     Raises:
         QueristError: there is a file already, or the disk is full.
@@ -48,18 +49,23 @@ def create(path: Path, durable: bool) -> sqlite3.Connection:
     if path.exists():
         raise QueristError(f"{path} exists already", "'querist resume' goes on with it; or choose another --out")
     draft = path.with_suffix(".new")
-    draft.unlink(missing_ok=True)
     try:
-        connection = sqlite3.connect(draft, isolation_level=None)
-        schema = files("querist.core").joinpath("schema.sql").read_text(encoding="utf-8")
-        connection.executescript(
-            f"BEGIN; PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}; {schema} COMMIT;"
-        )
-        connection.close()
+        draft.unlink(missing_ok=True)
+        with closing(sqlite3.connect(draft, isolation_level=None)) as connection:
+            schema = files("querist.core").joinpath("schema.sql").read_text(encoding="utf-8")
+            connection.executescript(
+                f"BEGIN; PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}; {schema} COMMIT;"
+            )
+            connection.execute("BEGIN")
+            connection.executemany("INSERT INTO run VALUES (?, ?)", sorted(about.items()))
+            connection.execute("COMMIT")
         draft.replace(path)
     except sqlite3.Error as error:
         draft.unlink(missing_ok=True)
-        raise explain(error, path) from error
+        raise explain(error, path, begun=False) from error
+    except OSError as error:
+        what = f"{path}: cannot be written ({error.strerror})"
+        raise QueristError(what, "free some space, then begin the run again") from error
     return open_existing(path, durable)
 
 
@@ -71,30 +77,39 @@ def open_existing(path: Path, durable: bool = False, read_only: bool = False) ->
     """
     if not path.is_file():
         raise QueristError(f"{path}: there is no run here", "name the folder that 'querist run' wrote (its --out)")
+    connection = None
     try:
         if path.stat().st_size == 0:
             raise QueristError(f"{path}: the run file is empty", _CORRUPT)
         connection = sqlite3.connect(
             f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rw'}", uri=True, isolation_level=None, timeout=30
         )
-        identity = connection.execute("PRAGMA application_id").fetchone()[0]
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if identity != APPLICATION_ID:
-            raise QueristError(f"{path} is an SQLite file, but not a querist run", "name the folder of a run")
-        if version != VERSION:
-            raise QueristError(
-                f"{path} was written by a querist with ledger version {version}; this one reads {VERSION}",
-                "use the querist version that wrote it (see 'querist status')",
-            )
+        _identify(connection, path)
         if not read_only:
             verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
             if verdict != "ok":
                 raise QueristError(f"{path}: the run file is damaged ({verdict})", _CORRUPT)
             connection.execute("PRAGMA journal_mode = WAL")
         _configure(connection, durable)
-    except sqlite3.Error as error:
-        raise explain(error, path) from error
+    except BaseException as error:
+        if connection is not None:
+            connection.close()
+        if isinstance(error, sqlite3.Error):
+            raise explain(error, path) from error
+        raise
     return connection
+
+
+def _identify(connection: sqlite3.Connection, path: Path) -> None:
+    identity = connection.execute("PRAGMA application_id").fetchone()[0]
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if identity != APPLICATION_ID:
+        raise QueristError(f"{path} is an SQLite file, but not a querist run", "name the folder of a run")
+    if version != VERSION:
+        raise QueristError(
+            f"{path} was written by a querist with ledger version {version}; this one reads {VERSION}",
+            "install the querist that wrote it, or a newer one; the file is as it was",
+        )
 
 
 @contextmanager

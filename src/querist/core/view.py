@@ -1,5 +1,7 @@
 """A running view of one game's ledger, so that a step costs what is new and not what is old."""
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from querist.core.answers import Labels
@@ -109,10 +111,15 @@ class GameView:
         Args:
             spent: only what the first so much of the budget bought.
         """
-        known = [
-            self._answers[q]
-            for q in self._order
-            if self._answers[q][1] is not None and (spent is None or self._paid[q] <= spent)
-        ]
+        known = [q for q in self._order if spent is None or self._paid[q] <= spent]
+        return self._labels(known, self._given)
+
+    def bought(self, questions: Iterable[int]) -> Labels:
+        """The labels that these questions bought, in the order of the answers, and nothing given."""
+        wanted = set(questions)
+        return self._labels([q for q in self._order if q in wanted], self._given[:0])
+
+    def _labels(self, questions: list[int], given: np.ndarray) -> Labels:
+        known = [self._answers[q] for q in questions if self._answers[q][1] is not None]
         units = np.array([unit for unit, _ in known], dtype=np.int64)
-        return Labels(units, tuple(answer for _, answer in known if answer is not None), self._given)
+        return Labels(units, tuple(answer for _, answer in known if answer is not None), given)

@@ -11,6 +11,7 @@ from querist.core.loop import Deployment, Parts, Plan
 from querist.core.oracle import SimulatedOracle
 from querist.core.problem import Progress, Setup
 from querist.errors import QueristError
+from querist.recipes.contents import same_data
 from querist.recipes.recipe import LoadedRecipe
 
 
@@ -83,7 +84,12 @@ def deployment(
         folder: where the run lives.
         about: further things for the ledger to remember.
         initial: where the initial weights are shared between runs of one recipe and seed.
+
+    Raises:
+        QueristError: the data are not those that the run began with; the strategy does not fit the task; or what
+            :class:`~querist.core.loop.Deployment` finds wrong.
     """
+    same_data(folder, setup)
     chosen = strategy(name, setup.task, loaded.recipe.groups)
     parts = Parts(
         setup.pool,

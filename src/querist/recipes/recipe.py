@@ -123,19 +123,31 @@ def parse_recipe(name: str, text: str, overrides: Sequence[str] = ()) -> LoadedR
 
     parser = ArgumentParser(exit_on_error=False, prog=name)
     parser.add_class_arguments(Recipe, fail_untyped=False)
-    for override in overrides:
-        if "=" not in override:
-            raise QueristError(f"--set {override}: not of the form key=value", "such as --set problem.start=50")
     try:
         raw = yaml.safe_load(text)
         if not isinstance(raw, dict):
             raise QueristError(f"recipe {name}: not a mapping of keys to values", "see the shipped recipes")
+        for override in overrides:
+            _override(raw, override)
         merged = parser.parse_object(raw)
-        if overrides:
-            merged = parser.parse_args([f"--{override}" for override in overrides], namespace=merged)
         config = yaml.safe_load(parser.dump(merged, skip_none=False))
         recipe = Recipe(**vars(parser.instantiate_classes(merged)))
     except (ArgumentError, yaml.YAMLError, ImportError, ValueError) as error:
         words = " ".join(str(error).split())
         raise QueristError(f"recipe {name}: {words}", "compare with the shipped recipes and docs/recipes.md") from error
     return LoadedRecipe(name, recipe, config, yaml.safe_dump(config, sort_keys=False))
+
+
+def _override(raw: dict[str, Any], override: str) -> None:
+    """Set ``key.path=value``; whether there is such a key is for the parser to say."""
+    path, equals, value = override.partition("=")
+    if not equals or not path:
+        raise QueristError(f"--set {override}: not of the form key=value", "such as --set problem.start=50")
+    keys = path.removeprefix("--").split(".")
+    if keys[0] == "problem" and keys[1:2] not in (["class_path"], ["init_args"]):
+        keys.insert(1, "init_args")  # so that nobody has to spell it out
+    for key in keys[:-1]:
+        if not isinstance(raw.setdefault(key, {}), dict):
+            raise QueristError(f"--set {override}: {key} holds a single value", "compare with the shipped recipes")
+        raw = raw[key]
+    raw[keys[-1]] = yaml.safe_load(value)

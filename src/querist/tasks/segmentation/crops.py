@@ -83,12 +83,16 @@ def draw_by_image(table: np.ndarray, count: int, rng: np.random.Generator) -> np
     """
     order = np.argsort(table[:, 0], kind="stable")
     sources, starts, sizes = np.unique(table[order, 0], return_index=True, return_counts=True)
-    rounds = -(-count // len(sources))
-    picks = np.concatenate([rng.permutation(len(sources)) for _ in range(rounds)])[:count]
+    picks = _rounds(len(sources), count, rng)
     return table[order[starts[picks] + rng.integers(0, sizes[picks])]]
 
 
 def draw_in_rounds(table: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
     """Anchors in shuffled rounds over all of them: (n, 2) -> (count, 2)."""
-    rounds = -(-count // len(table))
-    return table[np.concatenate([rng.permutation(len(table)) for _ in range(rounds)])[:count]]
+    return table[_rounds(len(table), count, rng)]
+
+
+def _rounds(of: int, count: int, rng: np.random.Generator) -> np.ndarray:
+    """``count`` of the numbers below ``of``, each once in every round; none if none are wanted."""
+    rounds = [rng.permutation(of) for _ in range(-(-count // of))]
+    return np.concatenate([np.zeros(0, dtype=np.int64), *rounds])[:count]

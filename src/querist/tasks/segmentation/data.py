@@ -1,5 +1,6 @@
 """Images and masks of a segmentation task, addressed by source."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,13 +49,18 @@ class SegmentationData:
             raise QueristError(f"{len(self.masks)} masks for {len(self.names)} images", "give one mask per image")
         if len(self.classes) > 255:
             raise QueristError(f"{len(self.classes)} classes do not fit into 8-bit masks", "merge some classes")
+        if not len(self.classes) <= self.void_id <= 255:
+            raise QueristError(
+                f"void is {self.void_id}, but must be one of {len(self.classes)}..255: ids below are classes",
+                "give the masks consecutive class ids from 0 and void an id behind them",
+            )
 
     @property
     def void_id(self) -> int:
         """The id of pixels that count for nothing."""
         return len(self.classes) if self.void is None else self.void
 
-    @property
+    @functools.cached_property  # a lazy reader would decode an image for every look
     def size(self) -> tuple[int, int]:
         """(H, W) of every image."""
         height, width = self.images[0].shape[:2]
@@ -80,7 +86,7 @@ class SegmentationData:
                 f"mask of {self.names[int(source)]!r} is {mask.shape}, its image {self.size}",
                 "give every mask the size of its image",
             )
-        wrong = mask[(mask >= len(self.classes)) & (mask != self.void_id)]
+        wrong = mask[((mask < 0) | (mask >= len(self.classes))) & (mask != self.void_id)]
         if len(wrong):
             raise QueristError(
                 f"mask of {self.names[int(source)]!r} has the class id {int(wrong[0])}",

@@ -96,12 +96,19 @@ class RegionProblem(Problem):
             everything, model, self.region, schedule=self.schedule, device=device, inference_batch=self.inference_batch
         )
         split = self._split({name: len(arrays.names) for name, arrays in splits.items()}, seed, labelled)
-        files: dict[str, str] = {}
-        digest = _join(arrays.digest for arrays in splits.values())
+        # What the masks' ids stand for is part of the data: another class map is another data set.
+        files = {"the class map": classes.fingerprint()}
+        files |= {name: content for arrays in splits.values() for name, content in arrays.files}
+        digest = _join([*(arrays.digest for arrays in splits.values()), classes.fingerprint()])
         return Setup(task.pool, task, split, digest, len(task.grid), files)
 
     def _load(self, listing: Listing, labelled: bool, progress: Progress | None) -> Mapping[str, SplitArrays]:
         wanted = [self.pool, self.reward, self.test] if labelled else [self.pool]
+        if len(set(wanted)) < len(wanted):
+            raise QueristError(
+                f"pool, reward and test are {', '.join(wanted)}: one split in two roles would leak",
+                "name three different splits (problem.pool, problem.reward, problem.test)",
+            )
         loaded: dict[str, SplitArrays] = {}
         for name in wanted:
             if name not in listing.splits:

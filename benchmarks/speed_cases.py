@@ -1,0 +1,159 @@
+"""What is timed, and against what. To add a benchmark, write a function that builds a Case and list it below."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from querist.kernels.confusion import confusion_counts
+from querist.kernels.k_centre import k_centre_greedy
+from querist.kernels.regions import region_class_counts, region_means
+from querist.kernels.uncertainty import pixel_uncertainty
+from querist.tasks.segmentation.fpn import FPN
+from speed_measure import Case
+
+CLASSES = 11
+VOID = 11
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """One row of the results.
+
+    Args:
+        name: of the row.
+        reference: what ours is measured against, in words.
+        build: takes whether to be quick; gives the size in words and the case.
+        limit: the ratio to stay within, where one is promised.
+    """
+
+    name: str
+    reference: str
+    build: Callable[[bool], tuple[str, Case]]
+    limit: float | None = None
+
+
+def _seeded() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
+
+
+def k_centre(quick: bool) -> tuple[str, Case]:
+    n, d, picks = (100_000, 128, 10) if quick else (1_000_000, 128, 20)
+    features = torch.randn(n, d, generator=_seeded())
+    vector = torch.randn(d, generator=_seeded())
+
+    def products() -> None:
+        for _ in range(picks):
+            features @ vector
+
+    case = Case(
+        ours=lambda: k_centre_greedy(features, picks + 1, first=0),
+        overhead=lambda: k_centre_greedy(features, 1, first=0),
+        reference=products,
+        units=picks,
+    )
+    return f"{n}x{d} float32, a pick", case
+
+
+def confusion(quick: bool) -> tuple[str, Case]:
+    images = 10 if quick else 101
+    truth = torch.randint(0, CLASSES + 1, (images, 180, 240), generator=_seeded(), dtype=torch.uint8)
+    prediction = torch.randint(0, CLASSES, truth.shape, generator=_seeded(), dtype=torch.uint8)
+
+    def class_by_class() -> Tensor:
+        """(3, B, C) intersection, truth and prediction of each class and image."""
+        rows = []
+        seen = truth != VOID
+        for c in range(CLASSES):
+            actual, guessed = truth == c, (prediction == c) & seen
+            rows.append(torch.stack([m.flatten(1).sum(dim=1) for m in (actual & guessed, actual, guessed)]))
+        return torch.stack(rows, dim=-1)
+
+    def agree(counts: Tensor, sums: Tensor) -> bool:
+        mine = torch.stack([counts.diagonal(dim1=1, dim2=2), counts.sum(dim=2), counts.sum(dim=1)])
+        return torch.equal(mine, sums)
+
+    case = Case(lambda: confusion_counts(prediction, truth, CLASSES, VOID), class_by_class, agree=agree)
+    return f"{images}x180x240, {CLASSES} classes", case
+
+
+def region_entropy(quick: bool) -> tuple[str, Case]:
+    images, height, width = (10 if quick else 101), 30, 40
+    maps = torch.rand(images, 180, 240, generator=_seeded())
+
+    def region_by_region() -> Tensor:
+        means = [
+            image[y : y + height, x : x + width].mean()
+            for image in maps
+            for y in range(0, 180, height)
+            for x in range(0, 240, width)
+        ]
+        return torch.stack(means).view(images, 180 // height, 240 // width)
+
+    case = Case(lambda: region_means(maps, height, width), region_by_region, agree=torch.allclose)
+    return f"{images}x180x240, regions of {height}x{width}", case
+
+
+def region_classes(quick: bool) -> tuple[str, Case]:
+    images, height, width = (10 if quick else 101), 30, 40
+    classes = torch.randint(0, CLASSES, (images, 180, 240), generator=_seeded(), dtype=torch.uint8)
+
+    def region_by_region() -> Tensor:
+        counts = [
+            torch.bincount(image[y : y + height, x : x + width].flatten(), minlength=CLASSES)
+            for image in classes
+            for y in range(0, 180, height)
+            for x in range(0, 240, width)
+        ]
+        return torch.stack(counts).view(images, 180 // height, 240 // width, CLASSES)
+
+    case = Case(lambda: region_class_counts(classes, height, width, CLASSES), region_by_region, agree=torch.equal)
+    return f"{images}x180x240, regions of {height}x{width}", case
+
+
+def uncertainty(quick: bool) -> tuple[str, Case]:
+    images = 2 if quick else 16
+    logits = torch.randn(images, CLASSES, 180, 240, generator=_seeded())
+
+    def one_after_another() -> tuple[Tensor, Tensor, Tensor]:
+        probability = logits.softmax(dim=1)
+        entropy = -(probability * logits.log_softmax(dim=1)).sum(dim=1)
+        best = probability.topk(2, dim=1).values
+        return probability.argmax(dim=1), entropy, best[:, 0] - best[:, 1]
+
+    def agree(mine: tuple[Tensor, ...], theirs: tuple[Tensor, ...]) -> bool:
+        pairs = zip(mine, theirs, strict=True)
+        return all(torch.allclose(a.float(), b.float(), atol=1e-5) for a, b in pairs)
+
+    return f"{images}x{CLASSES}x180x240", Case(lambda: pixel_uncertainty(logits), one_after_another, agree=agree)
+
+
+def dropout_passes(quick: bool) -> tuple[str, Case]:
+    images, passes = (1, 5) if quick else (4, 20)
+    images_in = torch.randn(images, 3, 180, 240, generator=_seeded())
+    net = FPN(CLASSES, width=64, head=32).eval()
+    size = images_in.shape[2:]
+
+    @torch.inference_mode()
+    def head_only() -> None:
+        for _ in net.classify_dropout(net.features(images_in), size, passes):
+            pass
+
+    @torch.inference_mode()
+    def whole_network() -> None:
+        for _ in range(passes):
+            for _ in net.classify_dropout(net.features(images_in), size, 1):
+                pass
+
+    return f"{images}x3x180x240, {passes} passes, width 64", Case(head_only, whole_network)
+
+
+BENCHMARKS = (
+    Benchmark("k-centre", "one matrix-vector product", k_centre, limit=1.3),
+    Benchmark("confusion", "boolean masks class by class", confusion),
+    Benchmark("region-entropy", "a Python loop over regions", region_entropy),
+    Benchmark("region-classes", "a bincount for each region", region_classes),
+    Benchmark("pixel-uncertainty", "softmax, log-softmax, topk, argmax", uncertainty),
+    Benchmark("dropout-passes", "the whole network each pass", dropout_passes),
+)

@@ -1,0 +1,90 @@
+"""Which strategies are tested against which: the confirmatory families, and the rest as a description."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from querist.compare import statistics
+
+RANDOM = "random"
+CONTROLS = ("untrained", "shuffled")  # what a learned policy must beat to have learned anything
+RIVALS = (RANDOM, "strengthened_random", "{agent}/untrained", "{agent}/shuffled")  # of `<agent>/sound`
+
+
+def all_tests(
+    strategies: Mapping[str, Mapping[str, Any]], budgets: Sequence[int], larger: bool
+) -> list[dict[str, Any]]:
+    """Test the confirmatory families first, then every other strategy against random.
+
+    Args:
+        strategies: the strategies of a summary, each with `curve` and `aubc` by seed.
+        budgets: the last one is where the difference "at the end" is taken.
+        larger: the direction of the metric.
+
+    Returns:
+        One dictionary per pair with common seeds. Holm's correction is within the family of an agent;
+        `p_family` corrects the tests against random for looking at all of them.
+    """
+    tests: list[dict[str, Any]] = []
+    agents = [name.removesuffix("/sound") for name in strategies if name.endswith("/sound")]
+    for agent in agents:
+        rivals = [rival.format(agent=agent) for rival in RIVALS]
+        family = [_test(strategies, f"{agent}/sound", r, budgets, larger) for r in rivals if r in strategies]
+        family = [test for test in family if test is not None]
+        adjusted = statistics.holm([test["p"] for test in family], planned=len(RIVALS))
+        tests += [{**t, "p_holm": p, "confirmatory": True} for t, p in zip(family, adjusted, strict=True)]
+    confirmed = {f"{agent}/sound" for agent in agents}
+    for name in strategies:
+        if name != RANDOM and name not in confirmed and RANDOM in strategies:
+            test = _test(strategies, name, RANDOM, budgets, larger)
+            tests += [test] if test is not None else []
+    _correct_for_looking_at_all([t for t in tests if t["b"] == RANDOM], strategies, larger)
+    return tests
+
+
+def _test(
+    strategies: Mapping[str, Mapping[str, Any]], a: str, b: str, budgets: Sequence[int], larger: bool
+) -> dict[str, Any] | None:
+    x, y, last = strategies[a], strategies[b], str(budgets[-1])
+    seeds, d = statistics.paired_differences(x["aubc"], y["aubc"], larger_is_better=larger)
+    if not seeds:
+        return None
+    _, end = statistics.paired_differences(x["curve"][last], y["curve"][last], larger_is_better=larger)
+    return {
+        "a": a,
+        "b": b,
+        "difference": float(d.mean()),
+        "interval": list(statistics.bootstrap_interval(d)),
+        "p": statistics.permutation_p(d),
+        "p_holm": None,
+        "p_family": None,
+        "effect": statistics.effect_size(d),
+        "effect_interval": list(statistics.effect_interval(d)),
+        "seeds": len(seeds),
+        "confirmatory": False,
+        "final": {
+            "difference": float(end.mean()),
+            "interval": list(statistics.bootstrap_interval(end)),
+            "p": statistics.permutation_p(end),
+        },
+    }
+
+
+def _correct_for_looking_at_all(
+    tests: list[dict[str, Any]], strategies: Mapping[str, Mapping[str, Any]], larger: bool
+) -> None:
+    """Fill `p_family`: p against random, corrected for the number of strategies looked at."""
+    if not tests:
+        return
+    seeds = sorted(strategies[RANDOM]["aubc"])
+    table = np.full((len(seeds), len(tests)), np.nan)
+    for column, test in enumerate(tests):
+        common, d = statistics.paired_differences(
+            strategies[test["a"]]["aubc"], strategies[RANDOM]["aubc"], larger_is_better=larger
+        )
+        table[[seeds.index(seed) for seed in common], column] = d
+    for test, p in zip(tests, statistics.familywise_p(table), strict=True):
+        test["p_family"] = float(p)

@@ -1,0 +1,224 @@
+"""The verdict: what a comparison found, in words that hold.
+
+Three things must agree before a strategy is said to beat random: the interval of its difference in area
+under the budget curve lies above zero, the paired permutation test says so, and it still does after
+correction for the number of strategies looked at. Error bars alone declare nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from querist.compare import statistics
+from querist.compare.comparisons import CONTROLS, RANDOM, RIVALS
+from querist.report.wording import Scale, count, listed, p_value, plural
+
+ALPHA = 0.05
+_IN_FULL = 2  # strategies that get a sentence of their own before the others are only listed
+
+Test = Mapping[str, Any]
+Summary = Mapping[str, Any]
+
+
+def decide(summary: Summary) -> dict[str, Any]:
+    """Judge a summary that has everything but its verdict.
+
+    Args:
+        summary: as `summarise` builds it; `strategies`, `tests`, `metric`, `budgets` and `missing` are read.
+
+    Returns:
+        `headline`, `sentences`, `winner` (a strategy or None) and `helps`: True, False, or None where the
+        cells cannot tell.
+    """
+    tests = [t for t in summary["tests"] if t["b"] == RANDOM]
+    scale = Scale.of(summary)
+    learned = _learned(summary, scale)
+    closing = [*_costs(summary), *_missing(summary)]
+    if not tests:
+        why = "A strategy is only as good as its distance to random: run random and one more on common seeds."
+        return _verdict("No verdict: nothing was compared with random.", [why, *learned, *closing], None, None)
+    seeds = max(t["seeds"] for t in tests)
+    if statistics.smallest_p(seeds) >= ALPHA:
+        return _too_few(tests, seeds, [*learned, *closing], scale)
+    better = sorted((t for t in tests if beats(t)), key=lambda t: -t["difference"])
+    details = _against_random(summary, tests, better, scale)
+    if not better:
+        return _none_better(tests, [details[0], *learned, *details[1:], *closing], scale)
+    winner, why = _winner(summary, better, scale)
+    best = better[0]
+    lead = f"{scale.difference(best['difference'])} of AUBC"
+    if winner:
+        headline = f"{winner} wins: {lead} over random."
+    elif len(better) == 1:
+        headline = f"{best['a']} beats random: {lead}."
+    else:
+        headline = f"Active learning helps here: {len(better)} of {len(tests)} strategies beat random, "
+        headline += f"{best['a']} most ({lead})."
+    return _verdict(headline, [details[0], *why, *learned, *details[1:], *closing], winner, True)
+
+
+def beats(test: Test) -> bool:
+    """Whether `a` beats `b` by interval, by test and by every correction that applies."""
+    corrected = [p for p in (test["p"], test["p_holm"], test["p_family"]) if p is not None]
+    return _above(test) and max(corrected) < ALPHA
+
+
+def _verdict(headline: str, sentences: Sequence[str], winner: str | None, helps: bool | None) -> dict[str, Any]:
+    return {"headline": headline, "sentences": list(sentences), "winner": winner, "helps": helps}
+
+
+def _above(test: Test) -> bool:
+    low = test["interval"][0]
+    return low is not None and low > 0
+
+
+def _too_few(tests: Sequence[Test], seeds: int, closing: list[str], scale: Scale) -> dict[str, Any]:
+    smallest = p_value(statistics.smallest_p(seeds))
+    best = max(tests, key=lambda t: t["difference"])
+    sentences = [
+        "6 seeds are the least that can show anything (p = 0.031); a learned policy needs 8 to pass its four "
+        "corrected tests (p = 0.0078 each).",
+    ]
+    if best["difference"] > 0:
+        ahead = f"So far {best['a']} is furthest ahead of random: {_gain(best, scale)}."
+        sentences.insert(0, f"{ahead} That is a direction, not a finding.")
+    else:
+        sentences.insert(0, "So far no strategy is ahead of random. That is a direction, not a finding.")
+    headline = f"Too few seeds to tell: with {plural(seeds, 'seed')} no test can fall below p = {smallest}."
+    return _verdict(headline, [*sentences, *closing], None, None)
+
+
+def _none_better(tests: Sequence[Test], details: list[str], scale: Scale) -> dict[str, Any]:
+    hopeful = [t["a"] for t in tests if _above(t)]
+    if hopeful:
+        verb = "looks" if len(hopeful) == 1 else "look"
+        headline = f"Undecided: {listed(hopeful)} {verb} better than random, but the tests do not confirm it."
+        more = "An interval above zero is not enough: the permutation test, corrected for every strategy "
+        more += "looked at, must agree. More seeds would settle it."
+        return _verdict(headline, [details[0], more, *details[1:]], None, None)
+    headline = "Active learning does not help here: no strategy beats random."
+    highs = [(t["interval"][1], t["a"]) for t in tests if t["interval"][1] is not None]
+    high, name = max(highs, default=(0.0, ""))
+    if high > 0:
+        more = f"The largest gain that the intervals still allow is {scale.difference(high)} ({name})."
+        details = [details[0], more, *details[1:]]
+    return _verdict(headline, details, None, False)
+
+
+def _winner(summary: Summary, better: Sequence[Test], scale: Scale) -> tuple[str | None, list[str]]:
+    """The one that gains most, if nothing disqualifies it and it also beats the next best strategy."""
+    strategies, leader = summary["strategies"], better[0]["a"]
+    against = _disqualified(leader, summary["tests"])
+    if against:
+        return None, [against]
+    larger = bool(summary["metric"]["larger_is_better"])
+    pairs = []
+    for name in (n for n in strategies if n not in (leader, RANDOM)):
+        seeds, d = statistics.paired_differences(
+            strategies[leader]["aubc"], strategies[name]["aubc"], larger_is_better=larger
+        )
+        if seeds:
+            pairs.append((float(d.mean()), name, d))
+    if not pairs:
+        return leader, []
+    gap, second, d = min(pairs, key=lambda pair: pair[:2])
+    low, p = statistics.bootstrap_interval(d)[0], statistics.permutation_p(d)
+    if low is None or low <= 0 or p >= ALPHA:
+        told = f"{leader} and {second} cannot be told apart ({scale.difference(gap)}, p = {p_value(p)})."
+        return None, [told]
+    return leader, [f"It is also ahead of the next best, {second}: {scale.difference(gap)}, p = {p_value(p)}."]
+
+
+def _disqualified(leader: str, tests: Sequence[Test]) -> str | None:
+    """Why the strategy that gains most is no winner all the same."""
+    if leader.endswith(tuple(f"/{control}" for control in CONTROLS)):
+        return f"{leader} gains most of all, and it is a control: what is ahead here was not learned."
+    family = [t for t in tests if t["a"] == leader and t["confirmatory"]]
+    if family and (len(family) < len(RIVALS) or not all(beats(t) for t in family)):
+        rivals = [rival.format(agent=leader.removesuffix("/sound")) for rival in RIVALS]
+        return f"{leader} gains most of all, but is not shown to beat all of {listed(rivals)}: no winner."
+    return None
+
+
+def _against_random(summary: Summary, tests: Sequence[Test], better: Sequence[Test], scale: Scale) -> list[str]:
+    found = []
+    for t in better[: _IN_FULL if len(better) > _IN_FULL + 1 else None]:
+        end = t["final"]
+        found.append(
+            f"{t['a']} beats random over the whole curve by {_gain(t, scale)}; at the end "
+            f"({count(summary['budgets'][-1])} labels) the difference is {scale.difference(end['difference'])} "
+            f"({_ends(end['interval'], scale)}, p = {p_value(end['p'])})."
+        )
+    rest = better[len(found) :]
+    if rest:
+        gains = [f"{t['a']} ({scale.signed(t['difference'])})" for t in rest]
+        found.append(f"Better than random as well, by {scale.unit} of AUBC: {listed(gains)}.".replace("by  of", "by"))
+    worse = [t for t in tests if (t["interval"][1] is not None and t["interval"][1] < 0) and t["p_family"] < ALPHA]
+    found += [f"{t['a']} is worse than random: {_gain(t, scale)}." for t in worse]
+    undecided = [t["a"] for t in tests if t not in better and t not in worse]
+    if undecided:
+        found.append(f"Not told apart from random: {listed(undecided)}.")
+    if len(tests) > 1:
+        seeds = sorted({t["seeds"] for t in tests})
+        counted = plural(seeds[0], "seed") if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]} seeds"
+        found.append(
+            f"{len(tests)} strategies were held against random on {counted}; a finding has to survive the "
+            "correction for looking at all of them."
+        )
+    return found
+
+
+def _learned(summary: Summary, scale: Scale) -> list[str]:
+    """One sentence per learned policy: whether it learned anything."""
+    found = []
+    for name in (n for n in summary["strategies"] if n.endswith("/sound")):
+        wanted = [f"{name.removesuffix('/sound')}/{control}" for control in CONTROLS]
+        tests = {t["b"]: t for t in summary["tests"] if t["a"] == name and t["b"] in wanted}
+        absent = [rival for rival in wanted if rival not in tests]
+        figures = "; ".join(
+            f"{b}: {scale.difference(t['difference'])}, p = {p_value(t['p_holm'])}" for b, t in tests.items()
+        )
+        if absent:
+            found.append(f"{name} was not compared with {listed(absent)}: whether it learned is unknown.")
+        elif len(RIVALS) * statistics.smallest_p(min(t["seeds"] for t in tests.values())) >= ALPHA:
+            found.append(f"{name} cannot pass its four corrected tests with so few seeds ({figures}).")
+        elif all(beats(t) for t in tests.values()):
+            found.append(f"{name} beats its controls ({figures}): what it learned is real.")
+        else:
+            told = "by that measure it has learned nothing"
+            found.append(f"{name} does not beat its controls ({figures}): {told}.")
+    return found
+
+
+def _costs(summary: Summary) -> list[str]:
+    """Say it where strategies differ in the labels they ever needed."""
+    strategies = summary["strategies"]
+    base = strategies.get(RANDOM, {}).get("labels_all")
+    if base is None:
+        return []
+    dear = {n: e["labels_all"] - base for n, e in strategies.items() if (e["labels_all"] or 0) > base}
+    if not dear:
+        return []
+    return [
+        f"Counting every label ever needed, {listed(list(dear))} cost up to {count(max(dear.values()))} more "
+        "than random: somebody labelled what the policies were trained on."
+    ]
+
+
+def _missing(summary: Summary) -> list[str]:
+    missing = summary.get("missing") or {}
+    if not missing:
+        return []
+    told = [f"{name} (seed {', '.join(map(str, seeds))})" for name, seeds in missing.items()]
+    return [f"Cells are missing: {listed(told)}. Every test uses the seeds that both sides have."]
+
+
+def _ends(ends: Sequence[float | None], scale: Scale) -> str:
+    return "one seed, no interval" if ends[0] is None else f"95 % interval {scale.interval(ends)}"
+
+
+def _gain(test: Test, scale: Scale) -> str:
+    """`+2.31 points of AUBC (95 % interval 1.20 to 3.40, p = 0.0078)`."""
+    p = max(p for p in (test["p"], test["p_holm"], test["p_family"]) if p is not None)
+    return f"{scale.difference(test['difference'])} of AUBC ({_ends(test['interval'], scale)}, p = {p_value(p)})"

@@ -1,0 +1,90 @@
+from typing import ClassVar
+
+import pytest
+
+from querist.acquisition.entropy import Entropy
+from querist.acquisition.random import Random
+from querist.acquisition.registry import CLASSES, GroupForm, names, strategy
+from querist.core.candidates import ClusterPools, GlobalPool
+from querist.core.observation import Field
+from querist.core.plugin import load_class
+from querist.core.policy import Acquisition, Policy
+from querist.errors import QueristError
+from toy import ToyTask
+
+
+class Whole(ToyTask):
+    """Offers every field that a strategy of ours wants."""
+
+    fields: ClassVar = {
+        "entropy": Field("entropy"),
+        "margin": Field("margin"),
+        "classes": Field("classes", (2,), 0.0, 1.0, per_class=True),
+    }
+
+
+class Widest(Acquisition):
+    fields = ("spread",)
+
+    def score(self, observation, rng):
+        return observation.field("spread")
+
+
+def test_every_name_makes_a_strategy():
+    assert names() == [
+        "random", "strengthened_random", "entropy/global", "entropy/group", "margin/global", "margin/group"
+    ]  # fmt: skip
+    for name in names():
+        found = strategy(name, Whole(), GroupForm(3, 5))
+        assert found.name == name
+        assert isinstance(found.policy, load_class(CLASSES[name.split("/")[0]], Policy))
+        form = ClusterPools(3, 5) if name.endswith("/group") else GlobalPool()
+        assert found.candidates == form
+        assert tuple(f.name for f in found.featuriser.schema.candidates) == found.policy.fields
+
+
+def test_a_name_without_a_form_is_global():
+    assert strategy("entropy", Whole()).candidates == GlobalPool()
+    assert isinstance(strategy("entropy", Whole()).policy, Entropy)
+    assert isinstance(strategy("random/group", Whole()).policy, Random)
+    assert strategy("random/group", Whole()).candidates == ClusterPools(24, 10)
+
+
+def test_a_users_policy_is_a_strategy_by_its_class_path(monkeypatch):
+    path = f"{Widest.__module__}.Widest"
+    monkeypatch.setitem(
+        __import__("sys").modules, Widest.__module__, __import__("types").SimpleNamespace(Widest=Widest)
+    )
+    found = strategy(f"{path}/group", ToyTask(), GroupForm(2, 4))
+    assert isinstance(found.policy, Widest)
+    assert found.candidates == ClusterPools(2, 4)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("entrpy", "no strategy 'entrpy'"),
+        ("", "no strategy ''"),
+        ("entropy/batch", "no form 'batch'"),
+        ("entropy/", "no form ''"),
+        ("entropy/group/x", "no form 'group/x'"),
+        ("nowhere.at.All", "cannot be imported"),
+        ("toy.ToyTask", "is not a Policy"),
+        ("querist.core.policy.Acquisition", "is only a base"),
+    ],
+)
+def test_a_wrong_name_is_refused_with_what_there_is(name, words):
+    with pytest.raises(QueristError, match=words) as caught:
+        strategy(name, Whole())
+    assert caught.value.fix
+
+
+def test_a_task_that_lacks_a_field_is_refused_before_the_run():
+    with pytest.raises(QueristError, match="Entropy needs the field 'entropy'; ToyTask offers spread, both"):
+        strategy("entropy/global", ToyTask())
+
+
+@pytest.mark.parametrize("shape", [(0, 5), (3, 0), (-1, 2)])
+def test_groups_have_a_size(shape):
+    with pytest.raises(QueristError, match="groups of"):
+        GroupForm(*shape)

@@ -1,0 +1,91 @@
+import json
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+FOLDER = Path(__file__).parents[2] / "benchmarks"
+sys.path.insert(0, str(FOLDER))  # the benchmarks are scripts, not a package
+
+import speed  # noqa: E402
+from speed_cases import BENCHMARKS  # noqa: E402
+from speed_measure import Case, compare, extra_memory_mb  # noqa: E402
+
+
+class Clock:
+    """A clock that only moves when a form is called."""
+
+    def __init__(self, monkeypatch):
+        self.now, self.log = 0.0, []
+        monkeypatch.setattr(time, "perf_counter", lambda: self.now)
+
+    def takes(self, name, *seconds):
+        remaining = list(seconds)
+
+        def form():
+            self.log.append(name)
+            self.now += remaining.pop(0) if len(remaining) > 1 else remaining[0]
+
+        return form
+
+
+def test_forms_alternate_and_the_ratio_is_the_median_of_neighbours(monkeypatch):
+    clock = Clock(monkeypatch)
+    # The first of each is the warm-up; the machine is ten times slower in the last pair.
+    case = Case(clock.takes("ours", 9, 2, 3, 30), clock.takes("theirs", 9, 4, 4, 40))
+    timing = compare(case, repeats=3)
+    assert clock.log == ["ours", "theirs"] * 4
+    assert (timing.ours_s, timing.reference_s) == (3, 4)
+    assert timing.ratio == pytest.approx(0.75)
+
+
+def test_overhead_is_subtracted_and_times_are_per_unit(monkeypatch):
+    clock = Clock(monkeypatch)
+    case = Case(clock.takes("a", 25), clock.takes("b", 10), units=10, overhead=clock.takes("c", 5))
+    timing = compare(case, repeats=2)
+    assert (timing.ours_s, timing.reference_s, timing.ratio) == (2.0, 1.0, 2.0)
+
+
+def test_forms_that_disagree_are_not_timed():
+    with pytest.raises(ValueError, match="agree"):
+        compare(Case(lambda: 1, lambda: 2, agree=lambda a, b: a == b), repeats=1)
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="needs Linux")
+def test_memory_counts_what_the_call_adds_and_not_what_was_there():
+    there = torch.ones(32 * 2**18)  # 32 MiB
+    assert extra_memory_mb(lambda: None) < 8
+    assert 60 < extra_memory_mb(lambda: torch.ones(64 * 2**18).sum()) < 80
+    assert there.sum() == 32 * 2**18
+
+
+OTHER_WORK = ("k-centre", "dropout-passes")  # measured against work that gives another result
+
+
+@pytest.mark.parametrize("benchmark", [b for b in BENCHMARKS if b.name not in OTHER_WORK], ids=lambda b: b.name)
+def test_ours_and_the_reference_agree(benchmark):
+    _, case = benchmark.build(True)
+    assert case.agree is not None
+    assert case.agree(case.ours(), case.reference())
+
+
+def test_only_replaces_its_rows_and_keeps_the_others(tmp_path):
+    path = tmp_path / "deep" / "speed.json"
+    speed._write(path, [{"name": "a", "ratio": 1}, {"name": "b", "ratio": 1}], keep_others=False)
+    speed._write(path, [{"name": "b", "ratio": 2}, {"name": "c", "ratio": 2}], keep_others=True)
+    assert [(row["name"], row["ratio"]) for row in json.loads(path.read_text())] == [("a", 1), ("b", 2), ("c", 2)]
+
+
+def test_rows_have_the_promised_fields(capsys):
+    row = speed._measure("region-entropy", quick=True, threads=torch.get_num_threads())
+    assert list(row) == ["name", "size", "ours_s", "reference", "reference_s", "ratio", "peak_mb"]
+    speed._print_row(row, limit=1e-9)
+    assert "exceeded" in capsys.readouterr().out
+
+
+def test_an_unknown_name_is_refused(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["speed.py", "--only", "k-centre", "nonsense"])
+    assert speed.main() == 2
+    assert "nonsense; there are k-centre" in capsys.readouterr().err

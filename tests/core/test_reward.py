@@ -1,0 +1,52 @@
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from querist.core.evaluation import paired_difference
+from querist.core.reward import MetricGain, Timing
+from querist.core.split import Role
+from toy import ToyTask, toy_split
+
+
+def a_game(task):
+    def stream(name, step):
+        return np.random.default_rng([ord(name[0]), step])
+
+    return SimpleNamespace(task=task, split=toy_split(), stream=stream)
+
+
+OUTCOMES = [SimpleNamespace(step=step) for step in range(3)]
+
+
+@pytest.mark.parametrize("scale", [1.0, 100.0, -2.0])
+def test_the_gain_is_the_scaled_difference_on_the_reward_set(scale):
+    task = ToyTask()
+    game, reward = a_game(task), MetricGain(scale)
+    sources = game.split.sources(Role.REWARD)
+    reward.begin(game)
+    for step, weights in enumerate(([1.0, 1.0], [2.0, 1.0], [0.0, 0.0])):
+        before = task.evaluate(sources)
+        task.weights = np.array(weights)
+        gain = reward.measure(game, OUTCOMES[step])
+        value, error = paired_difference(before, task.evaluate(sources), game.stream("bootstrap", step))
+        assert gain.value == pytest.approx(scale * value)
+        assert gain.standard_error == pytest.approx(abs(scale) * error)
+        assert gain.per_group is None
+    assert reward.timing is Timing.AFTER_UPDATE
+
+
+def test_a_model_that_did_not_change_gains_nothing_and_every_game_begins_anew():
+    task = ToyTask()
+    game, reward = a_game(task), MetricGain()
+    reward.begin(game)
+    gain = reward.measure(game, OUTCOMES[0])
+    assert (gain.value, gain.standard_error) == (0.0, 0.0)
+    task.weights = np.array([2.0, 1.0])
+    reward.begin(game)
+    assert reward.measure(game, OUTCOMES[0]).value == 0.0
+
+
+def test_it_begins_before_it_measures():
+    with pytest.raises(ValueError, match="begin"):
+        MetricGain().measure(a_game(ToyTask()), OUTCOMES[0])

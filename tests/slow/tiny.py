@@ -1,0 +1,78 @@
+"""A segmentation run of a few seconds: a handful of drawn scenes, a network of two layers, a few steps."""
+
+import time
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+SIZE = (32, 48)
+
+RECIPE = """
+problem:
+  class_path: querist.tasks.segmentation.problem.RegionProblem
+  init_args:
+    layout: folder
+    image: [32, 48]
+    region: [16, 16]
+    start: 2
+    state: 1
+    model: {path: slow.tiny.TinyNet, arguments: {pause: PAUSE}}
+    schedule:
+      start: {batch: 2, optimiser: {name: adamw, lr: 3.0e-3}}
+      step: {batch: 2, crop: [16, 16], replay: 0.5, optimiser: {name: sgd, lr: 1.0e-3, momentum: 0.9}}
+      final: {batch: 2, crop: [24, 24], optimiser: {name: adamw, lr: 3.0e-3, schedule: one_cycle}}
+budgets: [4, 10]
+batch: 2
+groups: {count: 2, size: 4}
+steps: {start: 4, update: 2, final: 6, full: 6}
+seeds: [0, 1]
+strategies: [random, entropy/global]
+threads: 1
+device: cpu
+"""
+
+
+class TinyNet(nn.Module):
+    """Two convolutions with batch normalisation and dropout: state and randomness that a resume has to restore.
+
+    Args:
+        classes: of the logits.
+        pause: seconds to sleep in every forward pass, so that there is something to interrupt.
+        width: channels between the two.
+    """
+
+    def __init__(self, classes: int, pause: float = 0.0, width: int = 8) -> None:
+        super().__init__()
+        self.pause = pause
+        self.layers = nn.Sequential(
+            nn.Conv2d(3, width, 3, padding=1),
+            nn.BatchNorm2d(width),
+            nn.ReLU(),
+            nn.Dropout2d(0.2),
+            nn.Conv2d(width, classes, 3, padding=1),
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        time.sleep(self.pause)
+        return self.layers(images)
+
+
+def write_tiny(folder: Path, pause: float = 0.0) -> tuple[Path, Path]:
+    """Write data and recipe; returns (data folder, recipe's path)."""
+    from querist.demo.scenes import write_scenes
+
+    data, recipe = folder / "data", folder / "tiny.yaml"
+    write_scenes(data, {"train": 8, "val": 2, "test": 2}, *SIZE)
+    recipe.write_text(RECIPE.replace("PAUSE", str(pause)), encoding="utf-8")
+    return data, recipe
+
+
+def write_weights(path: Path, classes: int = 9, seed: int = 0) -> Path:
+    """Weights of a network as a user would bring them."""
+    from safetensors.torch import save_file
+
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        save_file(TinyNet(classes).state_dict(), path)
+    return path
