@@ -23,7 +23,7 @@ class ToyTask(Task):
     """Sources have 4 units each; unit u's answer is a row (x_u, y_u) and the model is a line through the answers."""
 
     parts = ("even", "odd")
-    fields = {"spread": Field("spread", (), 0.0, 100.0), "both": Field("both", (2,), -10.0, 10.0, per_class=True)}
+    fields = {"spread": Field("spread", (), 0.0, 100.0), "both": Field("both", (2,), -10.0, 10.0, per_class=True)}  # noqa: RUF012
     amount_unit = "units"
 
     def __init__(self, sources: int = 20, seed: int = 0) -> None:
@@ -46,7 +46,7 @@ class ToyTask(Task):
         rng: np.random.Generator,
     ) -> dict[str, float]:
         self.fits.append((phase, len(labels.units), len(new.units)))
-        rows = [a for a in labels.answers] + [np.stack([self.x[s], self.y[s]], 1).mean(0) for s in labels.given]
+        rows = list(labels.answers) + [np.stack([self.x[s], self.y[s]], 1).mean(0) for s in labels.given]
         if not rows:
             return {}
         table = np.stack(rows)

@@ -2,9 +2,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from toy import ABOUT, PLAN, toy_deployment
 
 from querist.core.loop import Deployment, Plan
+from toy import ABOUT, PLAN, toy_deployment
 
 
 @pytest.fixture

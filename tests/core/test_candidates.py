@@ -80,7 +80,7 @@ def exact_law(counts, need):
 
 def test_cluster_pools_draw_by_the_law_of_the_paper():
     """An image uniformly among those with units left, then a unit of it: compared with every outcome's chance."""
-    counts, need, steps = (1, 2, 5, 6), 6, 4000
+    counts, need, steps = (1, 2, 5, 6), 6, 2500
     free = [6 * image + part for image, n in enumerate(counts) for part in range(n)]
     view, builder = view_of(free, sources=4), ClusterPools(2, 3)
     drawn = [builder.build(view, 17, 0, step).flat for step in range(steps)]

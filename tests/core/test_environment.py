@@ -3,7 +3,6 @@ import itertools
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
-from toy import ToyTask, toy_split
 
 from querist.core.candidates import ClusterPools
 from querist.core.environment import QueryEnvironment
@@ -13,6 +12,7 @@ from querist.core.oracle import SimulatedOracle
 from querist.core.reward import MetricGain
 from querist.core.split import Role, Split
 from querist.core.step import Game
+from toy import ToyTask, toy_split
 
 
 def make(tmp_path, scale=1.0):

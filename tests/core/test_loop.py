@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
-from toy import ABOUT, PLAN
 
 from querist.core.ledger import Ledger
 from querist.errors import QueristError
+from toy import ABOUT, PLAN
 
 
 def everything(run):

@@ -47,7 +47,7 @@ def test_a_subject_in_two_roles_is_named():
     Split(np.array([1, 5, 2, 5, 1])).check(pool)
     with pytest.raises(QueristError, match="'s1' is in the pool set and 's3' in the test set"):
         Split(np.array([1, 1, 2, 5, 1])).check(pool)
-    with pytest.raises(QueristError, match="same subject"):  # not even beside the sources that nobody uses
+    with pytest.raises(QueristError, match="'s4' is in the unused set"):  # not even beside the sources that nobody uses
         Split(np.array([1, 5, 2, 5, 0])).check(pool)
     with pytest.raises(ValueError, match="4 roles for 5 sources"):
         Split(np.array([1, 1, 1, 1])).check(pool)

@@ -97,10 +97,23 @@ def test_a_step_about_to_be_played_again_is_left_out(ledger):
     assert view.labels().units.tolist() == [0, 1]
     assert view.free_units().tolist() == [2, 3, 4, 5, 6, 7]
     view.note_asked(again[0])
+    ledger.answer(done[0].id, np.array([9]), revision=1)
     view.refresh()
     whole = look(ledger)
+    assert as_rows(whole.labels()) == [(0, [9]), (1, [1]), (2, [2])]
     assert as_rows(view.labels()) == as_rows(whole.labels())
     np.testing.assert_array_equal(view.free_units(), whole.free_units())
+
+
+def test_a_correction_that_came_last_hides_no_answer_of_that_step(ledger):
+    done, again = ask(ledger, 0, 0), ask(ledger, 1, 2)
+    for question, value, revision in ((done[0], 0, 0), (again[0], 2, 0), (done[0], 9, 1)):
+        ledger.answer(question.id, np.array([value]), revision)
+    view = look(ledger, before=1)
+    assert as_rows(view.labels()) == [(0, [9])]
+    view.note_asked(again[0])
+    view.refresh()
+    assert as_rows(view.labels()) == [(0, [9]), (2, [2])]
 
 
 def test_pairs_are_never_listed(tmp_path):

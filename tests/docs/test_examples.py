@@ -13,7 +13,7 @@ def blocks(page: str) -> list[str]:
 def test_own_model(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (block,) = blocks("own-model.md")
-    exec(compile(block, "own-model.md", "exec"), {"__name__": "example"})  # noqa: S102
+    exec(compile(block, "own-model.md", "exec"), {"__name__": "example"})
     printed = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in printed] == ["start", *["step"] * 2, "mark", *["step"] * 2, "mark", "done"]
     values = [float(v) for line in printed if line.startswith("mark") for v in re.findall(r"'test': ([\d.]+)", line)]

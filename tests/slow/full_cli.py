@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from slow.harness import outcome
-from slow.tiny import write_tiny
+from slow.segmentation import write_tiny
 
 import querist.compare.cells as cells
 from querist.cli import main as querist

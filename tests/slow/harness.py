@@ -41,7 +41,7 @@ def outcome(folder: Path) -> dict[str, Any]:
     found["sound"] = db.execute("PRAGMA integrity_check").fetchone()[0]
     db.close()
     for kind in ("models", "snapshots"):
-        files = sorted((folder / kind).iterdir())
+        files = sorted((folder / kind).glob("*"))
         found[kind] = [(path.name, hashlib.sha256(path.read_bytes()).hexdigest()) for path in files]
     return found
 

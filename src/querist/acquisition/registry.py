@@ -1,7 +1,8 @@
 """Strategies by name: a policy and the form in which candidates are offered to it.
 
-``entropy/global`` takes the best of the whole pool, ``entropy/group`` the best of each of K random pools, as the RALIS paper
-lets its baselines choose. A name without a form is global. ``mypackage.mymodule.MyPolicy/group`` is a strategy too.
+``entropy/global`` takes the best of the whole pool, ``entropy/group`` the best of each of K random pools, as the RALIS
+paper lets its baselines choose. A name without a form is global. A user's own strategy is named by its class path:
+``mypackage.mymodule.MyPolicy/group``.
 """
 
 from dataclasses import dataclass

@@ -15,8 +15,8 @@ class StrengthenedRandom(Policy):
 
     A turn's class draws a candidate with a chance in proportion to the share of the class in the candidate's
     prediction, among the candidates of those sources that have the fewest questions so far (in the game, this batch
-    included) and show the class at all. The order of the classes is shuffled in every batch; a class predicted nowhere is
-    passed over.
+    included) and show the class at all. The order of the classes is shuffled in every batch; a class predicted nowhere
+    is passed over.
     """
 
     fields = ("classes",)

@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.table import Table
 
 from querist.commands.report import write
-from querist.commands.show import bars, console, words
+from querist.commands.show import bars, console, say, words
 from querist.compare.cells import Cell
 from querist.compare.run import expected_seconds, missing, planned, play_cells
 from querist.core.loop import Event
@@ -53,7 +53,7 @@ def compare(
     loaded = dataclasses.replace(loaded, recipe=changed)
     setup = _check(loaded, data, strategies=changed.strategies)
     cells = planned(loaded)
-    left = missing(loaded, cells, out)
+    left = missing(loaded, cells, out, setup.data_hash)
     at_once = workers or max(1, (os.cpu_count() or 1) // loaded.recipe.threads)
     seconds = expected_seconds(left, out)
     if left:
@@ -64,7 +64,7 @@ def compare(
         _play(loaded, left, data, out, at_once)
     write_atomically(out / "recipe.yaml", loaded.text.encode())
     report = write(out, loaded.config, setup if pictures else None)
-    console.print(f"Report: {report}")
+    say(f"Report: {report}")
     return report
 
 

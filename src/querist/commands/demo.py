@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 from querist.commands.compare import compare, table
-from querist.commands.show import console
+from querist.commands.show import console, say
 from querist.demo.scenes import write_scenes
 from querist.recipes.recipe import load_recipe
 
@@ -32,5 +32,5 @@ def main(out: str = "querist-demo") -> Path:
     )
     report = compare(loaded, data, folder)
     console.print(table(json.loads((folder / "summary.json").read_text(encoding="utf-8"))))
-    console.print(f"{time.perf_counter() - began:.0f} seconds. Open the report in a browser: {report}")
+    say(f"{time.perf_counter() - began:.0f} seconds. Open the report in a browser: {report}")
     return report

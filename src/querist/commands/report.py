@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from querist.commands.show import console
+from querist.commands.show import say
 from querist.compare.summary import read_cells, summarise, write_summary
 from querist.core.problem import Setup
 from querist.core.snapshots import write_atomically
@@ -24,7 +24,7 @@ def main(folder: str, data: str | None = None) -> Path:
     if data is not None:
         setup = _setup(recipe, data)
     path = write(Path(folder), settings, setup)
-    console.print(f"Report: {path}")
+    say(f"Report: {path}")
     return path
 
 

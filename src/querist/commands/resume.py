@@ -25,7 +25,7 @@ def main(run: str, data: str | None = None) -> Path:
     if "recipe_text" not in about:
         raise QueristError(f"{folder} was not begun by 'querist run'", "go on with it from Python")
     loaded = parse_recipe(about["recipe"], about["recipe_text"])
-    found = Path(data or about.get("data", ""))
+    found = Path(data or about.get("data", "the folder of the data"))
     if not found.is_dir():
         raise QueristError(f"{found}: the run's data are not there any more", f"querist resume {run} --data NEW_FOLDER")
     device = prepare(loaded)

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from querist.commands.show import bars, console, reading, words
+from querist.commands.show import bars, reading, say, words
 from querist.core.loop import Deployment
 from querist.core.problem import Setup
 from querist.errors import QueristError
@@ -53,4 +53,4 @@ def play(run: Deployment, setup: Setup, loaded: LoadedRecipe) -> None:
                 progress.console.print(f"  {event.spent} labels: {problem.metric} {words(event)} {problem.unit}")
             if event.kind == "waiting":
                 progress.console.print("Waiting for answers; 'querist resume' goes on once they are there.")
-    console.print(f"Run: {run.folder}")
+    say(f"Run: {run.folder}")

@@ -13,7 +13,7 @@ import numpy as np
 
 from querist.acquisition.registry import Strategy
 from querist.acquisition.registry import strategy as named
-from querist.commands.show import console, reading
+from querist.commands.show import reading, say
 from querist.core.ledger import Ledger, Question
 from querist.core.observation import Observation
 from querist.core.oracle import SilentOracle
@@ -43,6 +43,8 @@ def main(
     Returns:
         The JSON's path.
     """
+    if count is not None and count < 1:
+        raise QueristError(f"--count {count}: nothing to select", "ask for one unit or more")
     loaded = load_recipe(recipe, set or [])
     found = find_data(loaded, data)
     prepare(loaded)
@@ -55,16 +57,17 @@ def main(
     chosen = named(strategy, task, shape)
     if chosen.policy.fields and checkpoint is None:
         raise QueristError(
-            f"{strategy} asks what a model is unsure of, and there is no model",
-            "give --checkpoint MODEL.safetensors (any model: problem.init_args.model), or use --strategy random",
+            f"{strategy} goes by what a model predicts, and there is no model",
+            "give --checkpoint MODEL.safetensors (any model: --set problem.model.path=...), or use --strategy random",
         )
     with tempfile.TemporaryDirectory() as folder:
         game = _game(setup, chosen, shape.count, seed, Path(folder), _excluded(exclude, setup))
         seen = offer(game, 0)
         selection = chosen.policy.select(seen, chosen.candidates.per_group(shape.count), game.stream("policy", 0))
+        game.ledger.close()
     rows = _rows(setup, seen, selection)
     path = _write(rows, Path(out), {"recipe": loaded.name, "strategy": strategy, "seed": seed})
-    console.print(f"{len(rows)} units in {path} and {path.with_suffix('.csv')}")
+    say(f"{len(rows)} units in {path} and {path.with_suffix('.csv')}")
     return path
 
 
@@ -106,7 +109,10 @@ def _names(path: Path) -> set[str]:
         text = path.read_text(encoding="utf-8")
         if path.suffix == ".json":
             return {row["unit"] for row in json.loads(text)["units"]}
-        return {row["unit"] for row in csv.DictReader(io.StringIO(text))}
+        table = csv.DictReader(io.StringIO(text))
+        if "unit" not in (table.fieldnames or ()):
+            raise ValueError("it has no column 'unit'")
+        return {row["unit"] for row in table}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise QueristError(
             f"--exclude {path}: not a batch that 'querist select' wrote ({type(error).__name__}: {error})",
@@ -128,7 +134,8 @@ def _rows(setup: Setup, seen: Observation, selection: Selection) -> list[dict[st
 
 
 def _write(rows: Sequence[Mapping[str, Any]], out: Path, about: Mapping[str, Any]) -> Path:
-    out.parent.mkdir(parents=True, exist_ok=True)
+    if out.suffix in {".json", ".csv"}:
+        out = out.with_suffix("")
     path = out.with_name(out.name + ".json")
     write_atomically(path, (json.dumps({**about, "units": rows}, indent=1) + "\n").encode())
     text = io.StringIO()

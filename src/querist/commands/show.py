@@ -19,6 +19,11 @@ from querist.core.problem import Progress as Told
 console = Console(highlight=False)
 
 
+def say(text: str) -> None:
+    """Print a line as it is: a path in it is neither broken at the terminal's width nor read as markup."""
+    console.print(text, markup=False, soft_wrap=True)
+
+
 def bars() -> Progress:
     """The look of all progress bars."""
     return Progress(

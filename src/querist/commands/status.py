@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.table import Table
 
-from querist.commands.show import console
+from querist.commands.show import console, say
 from querist.core.ledger import Ledger
 from querist.errors import QueristError
 
@@ -27,9 +27,10 @@ def look(folder: Path) -> dict[str, Any]:
     try:
         about, game = ledger.about, ledger.game()
         if game is None:
-            raise QueristError(f"{folder}: the run was killed before it began", "'querist resume' it, or begin anew")
+            raise QueristError(f"{folder}: the run was killed before it began", f"querist resume {folder}")
         closings = ledger.closings(game["id"])
         counts = ledger.counts(game["id"])
+        measured = ledger.evaluations(game["id"])
         return {
             "recipe": about.get("recipe"),
             "strategy": about.get("strategy"),
@@ -42,11 +43,11 @@ def look(folder: Path) -> dict[str, Any]:
             "answers": counts["answers"],
             "steps_closed": sum(step >= 0 for step, _, _ in closings),
             "waiting_for": counts["questions"] - counts["answers"],
-            "done": game["spent"] >= game["budget"] and counts["questions"] == counts["answers"],
+            "done": any(row["labels"] == game["budget"] for row in measured),  # its measurement is a run's last act
             "given": ledger.given(game["id"]),
             "measured": [
                 {"labels": row["labels"], "set": row["part"], "value": row["value"]}
-                for row in ledger.evaluations(game["id"])
+                for row in measured
                 if row["part"] != "account"
             ],
         }
@@ -55,7 +56,7 @@ def look(folder: Path) -> dict[str, Any]:
 
 
 def _show(run: str, found: dict[str, Any]) -> None:
-    console.print(f"[bold]{run}[/]: {found['recipe']}, {found['strategy']}, seed {found['seed']}")
+    say(f"{run}: {found['recipe']}, {found['strategy']}, seed {found['seed']}")
     share = found["spent"] / found["budget"]
     console.print(f"  {found['spent']} of {found['budget']} labels bought ({share:.0%}), {found['steps_closed']} steps")
     if found["waiting_for"]:
@@ -67,4 +68,4 @@ def _show(run: str, found: dict[str, Any]) -> None:
         for row in found["measured"]:
             table.add_row(str(row["labels"]), row["set"], f"{row['value']:.2f}")
         console.print(table)
-    console.print("  finished" if found["done"] else f"  go on with: querist resume {run}")
+    say("  finished" if found["done"] else f"  go on with: querist resume {run}")

@@ -154,9 +154,7 @@ def _measured(setup: Setup, ledger: Ledger) -> dict[str, Any]:
 
 def _reference(loaded: LoadedRecipe, cell: Cell, setup: Setup, run: Deployment, shared: Path) -> dict[str, Any]:
     """A final training on what was given alone, or on every label of the pool; both from the initial weights."""
-    events = run.play()
-    next(events)  # the starting set is learned, or its weights are read; no question is asked
-    events.close()
+    run.start()
     task, split, steps = setup.task, setup.split, loaded.recipe.steps
     assert isinstance(task, KnowsTruth)
     units = _all_units(setup) if cell.strategy == FULL else np.zeros(0, dtype=np.int64)

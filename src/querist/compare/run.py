@@ -9,6 +9,7 @@ from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing.managers import SyncManager
+from multiprocessing.synchronize import Event as Signal
 from pathlib import Path
 from queue import Empty
 from typing import Any
@@ -30,11 +31,11 @@ def planned(loaded: LoadedRecipe) -> list[Cell]:
     return cells + [Cell(FULL, seed) for seed in recipe.seeds]
 
 
-def missing(loaded: LoadedRecipe, cells: Sequence[Cell], out: Path) -> list[Cell]:
+def missing(loaded: LoadedRecipe, cells: Sequence[Cell], out: Path, data_hash: str) -> list[Cell]:
     """Those that have no JSON yet.
 
     Raises:
-        QueristError: a JSON there is of another recipe: the two must not be mixed.
+        QueristError: a JSON there is of another recipe or of other data: they must not be mixed.
     """
     left = []
     for cell in cells:
@@ -43,13 +44,19 @@ def missing(loaded: LoadedRecipe, cells: Sequence[Cell], out: Path) -> list[Cell
             left.append(cell)
             continue
         try:
-            found = json.loads(path.read_text(encoding="utf-8"))["recipe_hash"]
-        except (ValueError, KeyError) as error:
+            found = json.loads(path.read_text(encoding="utf-8"))
+            recipe, data = found["recipe_hash"], found["data_hash"]
+        except (ValueError, KeyError, TypeError) as error:
             raise QueristError(f"{path} is not a cell ({error})", "remove the file; it will be played again") from error
-        if found != loaded.hash:
+        if recipe != loaded.hash:
             raise QueristError(
-                f"{path} was played with recipe {found}, not {loaded.hash}: the recipe has changed",
+                f"{path} was played with recipe {recipe}, not {loaded.hash}: the recipe has changed",
                 "choose another --out, or remove the cells that are out of date",
+            )
+        if data != data_hash:
+            raise QueristError(
+                f"{path} was played on data {data}, not {data_hash}: the data have changed",
+                "restore the data, choose another --out, or remove the cells that are out of date",
             )
     return left
 
@@ -96,27 +103,33 @@ def _pool(loaded: LoadedRecipe, workers: int) -> Iterator[tuple[ProcessPoolExecu
     context = multiprocessing.get_context("spawn")
     manager = SyncManager(ctx=context)
     manager.start(initializer=_end_with_parent)
-    with manager, ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent) as pool:
+    stop = context.Event()
+    with manager, ProcessPoolExecutor(workers, context, initializer=_end_with_parent, initargs=(stop,)) as pool:
         # The maths libraries read these when a worker starts; the recipe's threads hold for all of them.
         for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
             os.environ[variable] = str(loaded.recipe.threads)
-        yield pool, manager.Queue()
+        try:
+            yield pool, manager.Queue()
+        except KeyboardInterrupt:
+            stop.set()  # at once: what is under way is taken up again next time
+            raise
 
 
-def _end_with_parent() -> None:
-    """Have this process end as soon as the one that started it is gone, even by ``kill -9``.
+def _end_with_parent(stop: Signal | None = None) -> None:
+    """Have this process end as soon as the one that started it is gone, even by ``kill -9``, or says so.
 
     Otherwise workers would play on unseen, hold the locks of their cells and never end. Ending at any instant does no
     harm.
     """
 
-    def wait_for_it() -> None:
-        parent = multiprocessing.parent_process()
-        if parent is not None:
-            parent.join()
-            os._exit(1)
+    def end_after(wait_for_it: Callable[[], object]) -> None:
+        wait_for_it()
+        os._exit(1)
 
-    threading.Thread(target=wait_for_it, daemon=True).start()
+    parent = multiprocessing.parent_process()
+    for wait_for_it in (parent and parent.join, stop and stop.wait):
+        if wait_for_it is not None:
+            threading.Thread(target=end_after, args=(wait_for_it,), daemon=True).start()
 
 
 def _worker(name: str, text: str, cell: Cell, data: str, out: str, events: Any) -> None:
@@ -137,14 +150,16 @@ def _follow(jobs: dict["Future[None]", Cell], events: Any, watch: Watcher) -> No
         for job in done:
             error = None if job.cancelled() else job.exception()
             if isinstance(error, BrokenProcessPool):
+                cell = jobs[job]
                 error = QueristError(
-                    f"a worker was killed while it played {jobs[job].strategy}, seed {jobs[job].seed}, or a cell beside it",
+                    f"a worker was killed while it played {cell.strategy}, seed {cell.seed}, or a cell beside it",
                     "if the memory was short, give --workers 1; the same command goes on where it was",
                 )
             if error is not None and failure is None:
                 failure = error
                 for other in open_jobs:
                     other.cancel()
-            watch(jobs[job], None)
+            if error is None and not job.cancelled():
+                watch(jobs[job], None)
     if failure is not None:
         raise failure

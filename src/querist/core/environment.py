@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, cast
 
 import gymnasium
 import numpy as np
@@ -67,15 +67,14 @@ class QueryEnvironment(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
         low = np.concatenate([np.full(f.size, min(f.low, 0.0)) for f in fields] or [np.zeros(0)])
         high = np.concatenate([np.full(f.size, max(f.high, 0.0)) for f in fields] or [np.zeros(0)])
         shape = (G, N, self.observation.schema.width)
-        self.observation_space = gymnasium.spaces.Dict(
-            {
-                "state": gymnasium.spaces.Box(-np.inf, np.inf, self.observation.state.shape, np.float32),
-                "candidates": gymnasium.spaces.Box(
-                    np.broadcast_to(low, shape).astype(np.float32), np.broadcast_to(high, shape).astype(np.float32)
-                ),
-                "mask": gymnasium.spaces.MultiBinary((G, N)),
-            }
-        )
+        spaces: dict[str, gymnasium.spaces.Space[Any]] = {
+            "state": gymnasium.spaces.Box(-np.inf, np.inf, self.observation.state.shape, np.float32),
+            "candidates": gymnasium.spaces.Box(
+                np.broadcast_to(low, shape).astype(np.float32), np.broadcast_to(high, shape).astype(np.float32)
+            ),
+            "mask": gymnasium.spaces.MultiBinary((G, N)),
+        }
+        self.observation_space = cast("gymnasium.Space[dict[str, np.ndarray]]", gymnasium.spaces.Dict(spaces))
         self.action_space = gymnasium.spaces.MultiDiscrete(np.full((G, self._k), N))
 
     def reset(

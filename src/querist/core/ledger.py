@@ -1,7 +1,7 @@
 """The ledger: the only owner of who is labelled, and of what was spent.
 
-One SQLite file per run, append-only; the rules (no repeats, no overspending, no unit whose role forbids it, the test set
-in no game, episodes only on what was bought) are constraints and triggers of ``schema.sql``, so that no code can
+One SQLite file per run, append-only; the rules (no repeats, no overspending, no unit whose role forbids it, the test
+set in no game, episodes only on what was bought) are constraints and triggers of ``schema.sql``, so that no code can
 break them. One process writes, under :class:`querist.core.lock.RunLock`; any number may read.
 """
 
@@ -209,13 +209,12 @@ class Ledger:
             self._db.execute("INSERT INTO steps VALUES (?, ?, ?)", (game, step, _json(details)))
             for position, (asking, cost, source) in enumerate(zip(asked, costs, sources, strict=True)):
                 names = [pool.source_name(int(s)) for s in source]
-                name = pool.name(asking.unit)
+                name, why = pool.name(asking.unit), (asking.score, asking.context)
                 try:
                     self._db.execute(
                         "INSERT INTO questions (game, step, position, unit, source, other, cost, score, context)"
                         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                        (game, step, position, name, names[0], names[1] if len(names) > 1 else None)
-                        + (int(cost), asking.score, asking.context),
+                        (game, step, position, name, *names, *[None] * (2 - len(names)), int(cost), *why),
                     )
                 except sqlite3.IntegrityError as error:
                     raise self._rule(error, name) from error

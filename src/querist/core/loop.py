@@ -166,10 +166,10 @@ class Deployment:
 
     def play(self) -> Iterator[Event]:
         """Go on from wherever the run stands until its budget is spent or people must answer first."""
+        event = self.start()
+        if event is not None:
+            yield event
         closings = self.ledger.closings(self._game_id)
-        if not closings:
-            yield self._start()
-            closings = self.ledger.closings(self._game_id)
         self._restore(closings[-1][1])
         self._tidy()
         step = closings[-1][0] + 1
@@ -190,7 +190,10 @@ class Deployment:
                 return
             step += 1
 
-    def _start(self) -> Event:
+    def start(self) -> Event | None:
+        """Learn the starting set, once; None if that was done before. No question is asked."""
+        if self.ledger.closings(self._game_id):
+            return None
         began = time.perf_counter()
         log: dict[str, float] = {}
         if self._initial is not None and self._initial.exists():

@@ -28,7 +28,7 @@ class Pool(ABC):
         ordered = self._sources[self._order]
         twins = np.flatnonzero(ordered[1:] == ordered[:-1])
         if len(twins):
-            name = ordered[twins[0]].decode()
+            name = bytes(ordered[twins[0]]).decode()
             raise QueristError(f"two sources share the name {name!r}", "give every image its own name")
         self._subjects = np.arange(len(self._sources)) if subjects is None else np.asarray(subjects, dtype=np.int64)
         if self._subjects.shape != self._sources.shape:
@@ -144,8 +144,8 @@ class ColumnarPool(Pool):
 class PairPool(Pool):
     """All unordered pairs of images, never listed: 30 million pairs take no memory.
 
-    The pair of images ``i < j`` is unit ``i * n + j``; whoever is the anchor, it is the same unit. ``~`` joins the names
-    of a pair, so no image may have it in its own: QueristError.
+    The pair of images ``i < j`` is unit ``i * n + j``; whoever is the anchor, it is the same unit. Its name joins two
+    names by ``~``, so no image may have that in its own: QueristError.
     """
 
     def __init__(self, source_names: Sequence[str], subjects: np.ndarray | None = None) -> None:

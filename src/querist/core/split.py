@@ -79,8 +79,9 @@ class Split:
         torn = np.flatnonzero(same & (np.asarray(self.roles)[order][1:] != np.asarray(self.roles)[order][:-1]))
         if len(torn):
             a, b = int(order[torn[0]]), int(order[torn[0] + 1])
+            roles = [Role(self.roles[s]).name.lower() for s in (a, b)]
             raise QueristError(
-                f"{pool.source_name(a)!r} is in the {Role(self.roles[a]).name.lower()} set and "
-                f"{pool.source_name(b)!r} in the {Role(self.roles[b]).name.lower()} set, but both show the same subject",
+                f"{pool.source_name(a)!r} is in the {roles[0]} set and {pool.source_name(b)!r} in the {roles[1]} set, "
+                "but both show the same subject",
                 "split by subject: all images of one subject take one role",
             )

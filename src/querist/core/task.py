@@ -113,7 +113,7 @@ class LocatesUnits(Protocol):
     """A task that can tell a labeller where its units are."""
 
     def locate(self, units: np.ndarray) -> list[dict[str, Any]]:
-        """Per unit, plain values such as ``{"image": path, "box": [left, top, width, height]}`` in the file's pixels."""
+        """Per unit plain values, such as ``{"image": path, "box": [left, top, width, height]}``, in pixels."""
         ...
 
 

@@ -89,7 +89,6 @@ def deployment(
         QueristError: the data are not those that the run began with; the strategy does not fit the task; or what
             :class:`~querist.core.loop.Deployment` finds wrong.
     """
-    same_data(folder, setup)
     chosen = strategy(name, setup.task, loaded.recipe.groups)
     parts = Parts(
         setup.pool,
@@ -109,4 +108,5 @@ def deployment(
         "strategy": name,
         "seed": str(seed),
     }
+    same_data(folder, setup)
     return Deployment(folder, parts, plan(loaded, seed), facts | dict(about or {}), initial=initial)

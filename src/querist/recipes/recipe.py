@@ -62,6 +62,22 @@ class Recipe:
     device: str = "auto"
     data: str | None = None
 
+    def __post_init__(self) -> None:
+        """Before anything runs: what a type cannot say (and null, which is of every type to the parser)."""
+        budgets = self.budgets or (0,)
+        rules = {
+            "budgets must be positive and rise": list(budgets) == sorted({n for n in budgets if n > 0}),
+            "batch must be at least 1": (self.batch or 0) >= 1,
+            "update_every must be at least 1": (self.update_every or 0) >= 1,
+            "threads must be at least 1": (self.threads or 0) >= 1,
+            "steps must not be negative": all(n is not None and n >= 0 for n in vars(self.steps).values()),
+            "seeds must be one or more, each once": 0 < len(self.seeds or ()) == len(set(self.seeds)),
+            "strategies must be one or more, each once": 0 < len(self.strategies or ()) == len(set(self.strategies)),
+        }
+        for rule, kept in rules.items():
+            if not kept:
+                raise QueristError(f"the recipe breaks a rule: {rule}", "compare with the shipped recipes")
+
 
 @dataclass(frozen=True, eq=False)
 class LoadedRecipe:
@@ -130,9 +146,9 @@ def parse_recipe(name: str, text: str, overrides: Sequence[str] = ()) -> LoadedR
         for override in overrides:
             _override(raw, override)
         merged = parser.parse_object(raw)
-        config = yaml.safe_load(parser.dump(merged, skip_none=False))
-        recipe = Recipe(**vars(parser.instantiate_classes(merged)))
-    except (ArgumentError, yaml.YAMLError, ImportError, ValueError) as error:
+        config = yaml.safe_load(parser.dump(merged, skip_unset=False))
+        recipe = Recipe(**vars(parser.instantiate(merged)))
+    except (ArgumentError, yaml.YAMLError, ImportError, ValueError, TypeError) as error:
         words = " ".join(str(error).split())
         raise QueristError(f"recipe {name}: {words}", "compare with the shipped recipes and docs/recipes.md") from error
     return LoadedRecipe(name, recipe, config, yaml.safe_dump(config, sort_keys=False))

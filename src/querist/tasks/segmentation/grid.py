@@ -30,10 +30,9 @@ class Grid:
         Raises:
             QueristError: not one region fits.
         """
-        rows, columns = size[0] // region[0], size[1] // region[1]
-        if rows < 1 or columns < 1:
-            raise QueristError(f"regions of {region} do not fit into images of {size}", "choose smaller regions")
-        return cls(rows, columns, *region)
+        if not all(1 <= part <= whole for part, whole in zip(region, size, strict=True)):
+            raise QueristError(f"regions of {region} do not fit into images of {size}", "choose other regions")
+        return cls(size[0] // region[0], size[1] // region[1], *region)
 
     def __len__(self) -> int:
         return self.rows * self.columns

@@ -17,6 +17,7 @@ from querist.errors import QueristError
 from querist.nn.runtime import seeded
 from querist.tasks.segmentation.arrays import SplitArrays, load_split
 from querist.tasks.segmentation.data import Chain, SegmentationData
+from querist.tasks.segmentation.grid import Grid
 from querist.tasks.segmentation.layouts import read
 from querist.tasks.segmentation.listing import Listing, require_masks
 from querist.tasks.segmentation.task import Schedule, SegmentationTask
@@ -73,6 +74,14 @@ class RegionProblem(Problem):
 
     metric = "mIoU"
     unit = "%"
+
+    def __post_init__(self) -> None:
+        Grid.of(self.image, self.region)
+        if min(self.start, self.state, self.reward_images or 0) < 0:
+            raise QueristError(
+                f"start {self.start}, state {self.state} and reward_images {self.reward_images} count images",
+                "none of them is negative",
+            )
 
     def build(
         self, data: Path, seed: int, device: str, labelled: bool = True, progress: Progress | None = None

@@ -17,7 +17,7 @@ problem:
     region: [16, 16]
     start: 2
     state: 1
-    model: {path: slow.tiny.TinyNet, arguments: {pause: PAUSE}}
+    model: {path: slow.segmentation.TinyNet, arguments: {pause: PAUSE}}
     schedule:
       start: {batch: 2, optimiser: {name: adamw, lr: 3.0e-3}}
       step: {batch: 2, crop: [16, 16], replay: 0.5, optimiser: {name: sgd, lr: 1.0e-3, momentum: 0.9}}
