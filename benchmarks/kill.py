@@ -2,8 +2,8 @@
 
     python benchmarks/kill.py --kills 200
 
-Plays the numpy toy of the tests, slowed down so that the kills (SIGKILL to the process group) land in every phase, and writes
-benchmarks/results/kills.json. About 0.8 s a kill.
+Plays the numpy toy of the tests, slowed down so that the kills (SIGKILL to the process group) land in every phase, and
+writes benchmarks/results/kills.json. A kill takes one to two seconds.
 """
 
 import argparse

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from slow.segmentation import write_tiny
 
 from querist.cli import main
+from slow.segmentation import write_tiny
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,10 @@
 import json
+import shutil
 
 import pytest
 import yaml
+
+from slow.segmentation import change_pixel
 
 
 @pytest.fixture
@@ -20,7 +23,9 @@ def times(folder):
 
 
 def test_every_strategy_has_a_cell_on_every_seed_and_so_have_the_references(compared):
-    names = {f"{name}--p0--s{seed}.json" for name in ("_start", "_full", "random", "entropy__global") for seed in (0, 1)}
+    names = {
+        f"{name}--p0--s{seed}.json" for name in ("_start", "_full", "random", "entropy__global") for seed in (0, 1)
+    }
     assert set(times(compared)) == names
     summary = json.loads((compared / "summary.json").read_text())
     assert summary["budgets"] == [4, 10]
@@ -69,23 +74,24 @@ def test_a_changed_recipe_is_refused_before_anything_is_played(compare, compared
     assert times(compared) == before
 
 
-def test_more_seeds_are_no_other_recipe(compare, compared):
-    said = compare("--seeds", "0", "1", "2", "--strategies", "random", "--pictures", "false")
+def test_more_seeds_are_no_other_recipe(compare, compared, tmp_path):
+    shutil.copytree(compared, tmp_path / "more")
+    said = compare(*("--seeds", "0", "1", "2", "--strategies", "random", "--pictures", "false"), out=tmp_path / "more")
     assert said.code == 0, said.err
     assert "9 cells, 3 to play" in said.flat
-    for path in (compared / "cells").glob("*--s2.json"):
-        path.unlink()
+    assert set(times(tmp_path / "more")) - set(times(compared)) == {
+        f"{name}--p0--s2.json" for name in ("_start", "_full", "random")
+    }
 
 
 def test_changed_data_are_refused_before_anything_is_played(compare, compared, tiny):
-    mask = next((tiny.data / "masks" / "test").iterdir())
-    mask.write_bytes(sorted((tiny.data / "masks" / "test").iterdir())[-1].read_bytes())
+    before = times(compared)
+    change_pixel(tiny.data / "masks" / "test" / "drive0000_00.png")
     said = compare(data=tiny.data)
-    if mask.name.endswith("_01.png"):  # it was the last one itself
-        assert said.code == 0
-    else:
-        assert said.code == 2
-        assert "the data have changed" in said.err
+    assert said.code == 2
+    assert "the data have changed" in said.err
+    assert "restore the data, choose another --out" in said.err
+    assert times(compared) == before
 
 
 def test_a_broken_cell_is_named(compare, compared):

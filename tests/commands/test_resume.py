@@ -3,10 +3,10 @@ import sqlite3
 
 import numpy as np
 import pytest
-from PIL import Image
-from slow.harness import outcome
 
 from querist.core.lock import RunLock
+from slow.harness import outcome
+from slow.segmentation import change_pixel
 
 
 def test_an_interrupted_run_ends_as_one_that_never_was(querist, played, tiny):
@@ -54,21 +54,14 @@ def test_a_folder_that_was_named_and_is_not_there(querist, tiny):
     assert "/no/such/folder" in said.err
 
 
-def _one_pixel(path):
-    with Image.open(path) as image:
-        pixels = np.array(image)
-    pixels[3, 4] = (pixels[3, 4] + 1) % 9
-    Image.fromarray(pixels).save(path)
-
-
 def _change(data, what):
     images, masks = data / "images" / "train", data / "masks" / "train"
     names = sorted(path.name for path in images.iterdir())
     if what == "a pixel":
-        _one_pixel(images / names[5])
+        change_pixel(images / names[5])
     elif what == "masks":
-        _one_pixel(masks / names[3])
-        _one_pixel(masks / names[1])
+        change_pixel(masks / names[3])
+        change_pixel(masks / names[1])
     elif what == "gone":
         (images / names[2]).unlink()
         (masks / names[2]).unlink()

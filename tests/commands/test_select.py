@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from slow.segmentation import TinyNet, write_weights
 
 from querist.demo.scenes import write_scenes
+from slow.segmentation import TinyNet, write_weights
 
 
 @pytest.fixture

@@ -12,11 +12,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from slow.harness import outcome
-from slow.segmentation import write_tiny
-
 import querist.compare.cells as cells
 from querist.cli import main as querist
+from slow.harness import outcome
+from slow.segmentation import write_tiny
 
 
 def forked(arguments: list[str], before: Callable[[], object] = lambda: None) -> tuple[int, str]:

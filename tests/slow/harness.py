@@ -27,7 +27,7 @@ def outcome(folder: Path) -> dict[str, Any]:
     db = sqlite3.connect(folder / "ledger.sqlite")
     tables = {
         "questions": "SELECT step, position, unit, cost, score FROM questions ORDER BY id",
-        "answers": "SELECT q.unit, a.revision, a.blob FROM answers a JOIN questions q ON q.id = a.question ORDER BY a.id",
+        "answers": "SELECT unit, revision, blob FROM answers a JOIN questions q ON q.id = a.question ORDER BY a.id",
         "games": "SELECT kind, spent, budget FROM games",
         "given": "SELECT source, purpose, labels FROM given ORDER BY source, purpose",
         "about": "SELECT key, value FROM run ORDER BY key",

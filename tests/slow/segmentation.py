@@ -3,7 +3,9 @@
 import time
 from pathlib import Path
 
+import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 SIZE = (32, 48)
@@ -66,6 +68,14 @@ def write_tiny(folder: Path, pause: float = 0.0) -> tuple[Path, Path]:
     write_scenes(data, {"train": 8, "val": 2, "test": 2}, *SIZE)
     recipe.write_text(RECIPE.replace("PAUSE", str(pause)), encoding="utf-8")
     return data, recipe
+
+
+def change_pixel(path: Path) -> None:
+    """Change one pixel of an image, or of a mask to another class."""
+    with Image.open(path) as image:
+        pixels = np.array(image)
+    pixels[3, 4] = (pixels[3, 4] + 1) % 9
+    Image.fromarray(pixels).save(path)
 
 
 def write_weights(path: Path, classes: int = 9, seed: int = 0) -> Path:

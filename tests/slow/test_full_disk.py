@@ -1,6 +1,7 @@
 import json
 
 import pytest
+
 from slow.harness import SAMPLE, finish, start
 
 pytestmark = pytest.mark.slow

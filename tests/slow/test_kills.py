@@ -3,6 +3,7 @@ import time
 
 import numpy as np
 import pytest
+
 from slow.harness import SAMPLE, finish, kill, kill_toys, outcome, start, wait_until
 from slow.segmentation import write_tiny
 from slow.toy_play import PHASES

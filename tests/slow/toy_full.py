@@ -1,7 +1,7 @@
 """Lets the disk run full under the toy at every size, then gives the space back: ``python -m slow.toy_full FOLDER``.
 
-Three kinds of a full disk: no file may grow beyond a limit (RLIMIT_FSIZE), SQLite may not take another page, and, where we
-may mount one, a file system of a few kilobytes.
+Three kinds of a full disk: no file may grow beyond a limit (RLIMIT_FSIZE), SQLite may not take another page, and, where
+we may mount one, a file system of a few kilobytes.
 """
 
 import argparse
@@ -15,10 +15,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from querist.errors import QueristError
 from slow.harness import outcome
 from slow.toy_play import play
-
-from querist.errors import QueristError
 
 BALLAST = 150_000
 """Bytes in a snapshot: more than the ledger at first, less than it with its log in the end, so that each fails."""

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from toy import ToyTask, toy_split
 
 from querist.acquisition.registry import GroupForm, strategy
 from querist.core.loop import Deployment, Parts, Plan
 from querist.core.observation import Observation
 from querist.core.oracle import SimulatedOracle
 from querist.core.policy import Acquisition
+from toy import ToyTask, toy_split
 
 PLAN = Plan(seed=3, batch=4, marks=(8, 20), start=5, update=3, final=20)
 ABOUT = {"recipe_hash": "toy", "data_hash": "toy", "strategy": "widest", "seed": "3"}

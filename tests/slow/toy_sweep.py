@@ -51,7 +51,7 @@ def sweep(work: Path, stride: int) -> dict[str, object]:
     for point in range(1, len(heard) + 1, stride):
         folder = work / f"point{point}"
         died = forked(folder, Dies(point))
-        assert os.WIFSIGNALED(died) and os.WTERMSIG(died) == signal.SIGKILL, f"point {point} was not reached"
+        assert os.waitstatus_to_exitcode(died) == -signal.SIGKILL, f"point {point} was not reached"
         phases[heard[point - 1]] += 1
         resumed = forked(folder, Dies(0))
         if resumed != 0 or outcome(folder) != expected:

@@ -14,6 +14,7 @@ from querist.compare.run import expected_seconds, missing, planned, play_cells
 from querist.core.loop import Event
 from querist.core.problem import Setup
 from querist.core.snapshots import write_atomically
+from querist.errors import QueristError
 from querist.recipes.build import find_data, prepare, set_up
 from querist.recipes.recipe import LoadedRecipe, load_recipe
 
@@ -45,6 +46,8 @@ def compare(
     pictures: bool = True,
 ) -> Path:
     """Play what is missing of a comparison and write its summary and report."""
+    if workers is not None and workers < 1:
+        raise QueristError(f"--workers {workers}: nobody would play", "give 1 or more")
     changed = dataclasses.replace(
         loaded.recipe,
         strategies=tuple(strategies or loaded.recipe.strategies),

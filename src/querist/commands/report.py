@@ -20,7 +20,11 @@ def main(folder: str, data: str | None = None) -> Path:
     recipe = Path(folder) / "recipe.yaml"
     settings, setup = None, None
     if recipe.is_file():
-        settings = yaml.safe_load(recipe.read_text(encoding="utf-8"))
+        try:
+            settings = yaml.safe_load(recipe.read_text(encoding="utf-8"))
+        except (OSError, ValueError, yaml.YAMLError) as error:
+            what = f"{recipe}: cannot be read as YAML ({' '.join(str(error).split())})"
+            raise QueristError(what, "remove the file, or let 'querist compare' write it again") from error
     if data is not None:
         setup = _setup(recipe, data)
     path = write(Path(folder), settings, setup)

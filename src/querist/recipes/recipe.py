@@ -15,6 +15,10 @@ from querist.core.problem import Problem
 from querist.errors import QueristError
 
 
+DEFAULTS = 1
+"""Raised when a default value, or what a number in a recipe does, changes the results of recipes that do not name it."""
+
+
 @dataclass(frozen=True)
 class Steps:
     """How long each training is, in optimiser steps.
@@ -88,21 +92,21 @@ class LoadedRecipe:
         recipe: ready to use.
         config: the same as plain values, with all defaults: what is kept in runs and results.
         text: ``config`` as YAML.
+        chosen: the values that differ from the defaults. The hash is over these, so that a new option does not make
+            all evidence stale; a default that changes raises :data:`DEFAULTS`.
     """
 
     name: str
     recipe: Recipe
     config: Mapping[str, Any]
     text: str
+    chosen: Mapping[str, Any]
 
     @property
     def hash(self) -> str:
         """16 hexadecimal digits over everything that a cell's numbers depend on, but strategy and seed."""
-        return self._digest(("strategies", "seeds", "data"))
-
-    def _digest(self, without: Sequence[str]) -> str:
-        kept = {key: value for key, value in self.config.items() if key not in without}
-        return hashlib.sha256(json.dumps(kept, sort_keys=True, default=str).encode()).hexdigest()[:16]
+        kept = {key: value for key, value in self.chosen.items() if key not in ("strategies", "seeds", "data")}
+        return hashlib.sha256(json.dumps([DEFAULTS, kept], sort_keys=True).encode()).hexdigest()[:16]
 
 
 def shipped() -> list[str]:
@@ -147,11 +151,12 @@ def parse_recipe(name: str, text: str, overrides: Sequence[str] = ()) -> LoadedR
             _override(raw, override)
         merged = parser.parse_object(raw)
         config = yaml.safe_load(parser.dump(merged, skip_unset=False))
+        chosen = yaml.safe_load(parser.dump(merged, skip_unset=False, skip_default=True))
         recipe = Recipe(**vars(parser.instantiate(merged)))
     except (ArgumentError, yaml.YAMLError, ImportError, ValueError, TypeError) as error:
         words = " ".join(str(error).split())
         raise QueristError(f"recipe {name}: {words}", "compare with the shipped recipes and docs/recipes.md") from error
-    return LoadedRecipe(name, recipe, config, yaml.safe_dump(config, sort_keys=False))
+    return LoadedRecipe(name, recipe, config, yaml.safe_dump(config, sort_keys=False), chosen)
 
 
 def _override(raw: dict[str, Any], override: str) -> None:

@@ -21,8 +21,10 @@ class Training:
         optimiser: its kind, rate and schedule.
         batch: crops per optimiser step.
         crop: (height, width) of a crop; None: the whole image.
-        replay: in the ``step`` phase, the share of a batch that is drawn from older labels, the given ones included;
-            0 trains on the newest answers alone, as the released code of RALIS does.
+        replay: the share of a batch that is drawn from what was known before: in the ``step`` phase from older answers
+            and the given images (0 trains on the newest answers alone, as the released code of RALIS does), in the
+            ``final`` phase from the given images. Without it a few bought regions in many images would crowd out the
+            fully labelled ones, or the other way round.
     """
 
     optimiser: Optimiser = field(default_factory=Optimiser)
@@ -60,15 +62,14 @@ class Batches:
         self._canvas = Canvas(data, grid, pool, labels)
         self._sampler = CropSampler(training.crop)
         self._batch = training.batch
-        table = anchors(labels, pool, grid)
-        if phase == "step" and len(new.units):
-            old = round(training.batch * training.replay) if len(table) > len(new.units) else 0
-            fresh = draw_in_rounds(anchors(new, pool, grid), steps * (training.batch - old), rng)
-            again = draw_by_image(table, steps * old, rng)
-            mixed = [fresh.reshape(steps, -1, 2), again.reshape(steps, -1, 2)]
-            self._anchors = np.concatenate(mixed, axis=1).reshape(-1, 2)
-        else:
-            self._anchors = draw_by_image(table, steps * training.batch, rng)
+        before = len(labels.units) - len(new.units) if phase == "step" else 0
+        known = anchors(labels.first(before), pool, grid)
+        fresh = anchors(labels.since(before), pool, grid)
+        old = 0 if not len(known) else training.batch if not len(fresh) else round(training.batch * training.replay)
+        draw = draw_in_rounds if phase == "step" else draw_by_image
+        parts = [(draw, fresh, training.batch - old), (draw_by_image, known, old)]
+        mixed = [how(table, steps * count, rng).reshape(steps, count, 2) for how, table, count in parts if count]
+        self._anchors = np.concatenate(mixed, axis=1).reshape(-1, 2)
 
     def __getitem__(self, step: int) -> tuple[np.ndarray, np.ndarray]:
         """(images (B, h, w, 3) uint8, masks (B, h, w) uint8) of one step; ask for the steps in order."""
