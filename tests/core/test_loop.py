@@ -115,3 +115,10 @@ def test_a_pool_that_runs_dry_ends_the_run_and_fills_the_marks(deploy):
         assert [e.spent for e in events if e.kind == "mark"] == [8, 1000]
     with deploy(plan=plan) as run:
         assert [event.kind for event in run.play()] == ["done"]
+
+
+def test_with_rarer_updates_new_is_everything_since_the_last_one(deploy):
+    plan = type(PLAN)(**{**vars(PLAN), "update_every": 2, "marks": (16,)})
+    with deploy(plan=plan) as run:
+        list(run.play())
+        assert [fit for fit in run.parts.task.fits if fit[0] == "step"] == [("step", 8, 8), ("step", 16, 8)]

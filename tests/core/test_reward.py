@@ -5,7 +5,8 @@ import pytest
 
 from querist.core.evaluation import paired_difference
 from querist.core.reward import MetricGain, Timing
-from querist.core.split import Role
+from querist.core.split import Role, Split
+from querist.errors import QueristError
 from toy import ToyTask, toy_split
 
 
@@ -50,3 +51,11 @@ def test_a_model_that_did_not_change_gains_nothing_and_every_game_begins_anew():
 def test_it_begins_before_it_measures():
     with pytest.raises(ValueError, match="begin"):
         MetricGain().measure(a_game(ToyTask()), OUTCOMES[0])
+
+
+def test_a_game_without_a_reward_set_is_refused(tmp_path):
+    task = ToyTask()
+    roles = np.where(toy_split().roles == Role.REWARD, Role.UNUSED, toy_split().roles).astype(np.int8)
+    game = SimpleNamespace(task=task, split=Split(roles))
+    with pytest.raises(QueristError, match="no reward set"):
+        MetricGain().begin(game)

@@ -20,7 +20,7 @@ def test_killed_at_random_instants_a_run_ends_bit_by_bit_the_same(tmp_path):
 
 def test_killed_at_every_point_a_run_ends_bit_by_bit_the_same(tmp_path):
     """Not at random but at each statement of SQLite, each file and each call of the task, one after another."""
-    found = json.loads(finish(start(["-m", "slow.toy_sweep", str(tmp_path), "--stride", "7" if SAMPLE else "1"])))
+    found = json.loads(finish(start(["-m", "slow.toy_sweep", str(tmp_path), "--each", "3" if SAMPLE else "0"])))
     assert found["identical"], found["different"]
     assert found["points"] > 150
     assert set(found["phases"]) == set(PHASES)

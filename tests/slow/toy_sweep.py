@@ -32,8 +32,20 @@ def forked(folder: Path, dies: Dies) -> int:
     return os.waitpid(child, 0)[1]
 
 
-def sweep(work: Path, stride: int) -> dict[str, object]:
-    """Kill at the points 1, 1 + stride, ...; returns how many there were, their phases and the runs that differ."""
+def chosen(heard: list[str], each: int) -> list[int]:
+    """The points to kill at, counted from 1: all of them, or so many of each phase, evenly spread over the run."""
+    points = range(1, len(heard) + 1)
+    if not each:
+        return list(points)
+    found = []
+    for phase in dict.fromkeys(heard):
+        mine = [point for point in points if heard[point - 1] == phase]
+        found += [mine[i * len(mine) // each] for i in range(min(each, len(mine)))]
+    return found
+
+
+def sweep(work: Path, each: int) -> dict[str, object]:
+    """Kill at every chosen point; returns how many points there are, the phases hit and the runs that differ."""
     announced = Dies(at=0)
     reader, writer = os.pipe()
     whole = work / "whole"
@@ -48,7 +60,7 @@ def sweep(work: Path, stride: int) -> dict[str, object]:
     os.waitpid(child, 0)
     expected = outcome(whole)
     different, phases = [], Counter()
-    for point in range(1, len(heard) + 1, stride):
+    for point in chosen(heard, each):
         folder = work / f"point{point}"
         died = forked(folder, Dies(point))
         assert os.waitstatus_to_exitcode(died) == -signal.SIGKILL, f"point {point} was not reached"
@@ -62,9 +74,9 @@ def sweep(work: Path, stride: int) -> dict[str, object]:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--stride", type=int, default=1, help="only every so many points")
+    parser.add_argument("--each", type=int, default=0, help="only so many points of each phase")
     options = parser.parse_args()
-    json.dump(sweep(options.folder, options.stride), sys.stdout)
+    json.dump(sweep(options.folder, options.each), sys.stdout)
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ class Policy(ABC):
         """
         name = type(self).__name__
         for capability in self.needs:
-            if not isinstance(task, capability):
+            if not task.can(capability):
                 raise QueristError(
                     f"{name} needs a task that {capability.__name__}, and {type(task).__name__} does not",
                     f"give the task what querist.core.task.{capability.__name__} asks for, or choose another strategy",

@@ -23,7 +23,10 @@ class Pool(ABC):
     """
 
     def __init__(self, source_names: Sequence[str], subjects: np.ndarray | None = None) -> None:
-        self._sources = np.array([name.encode() for name in source_names], dtype=np.bytes_)
+        try:
+            self._sources = np.array([name.encode() for name in source_names], dtype=np.bytes_)
+        except UnicodeEncodeError as error:
+            raise QueristError(f"the file name {error.object!r} is not valid UTF-8", "rename the file") from error
         self._order = np.argsort(self._sources, kind="stable")
         ordered = self._sources[self._order]
         twins = np.flatnonzero(ordered[1:] == ordered[:-1])

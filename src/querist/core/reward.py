@@ -9,6 +9,7 @@ import numpy as np
 from querist.core.evaluation import Evaluation, paired_difference
 from querist.core.split import Role
 from querist.core.step import Game, Outcome
+from querist.errors import QueristError
 
 
 class Timing(Enum):
@@ -61,7 +62,10 @@ class MetricGain(Reward):
         self._last: Evaluation | None = None
 
     def begin(self, game: Game) -> None:
-        self._last = game.task.evaluate(game.split.sources(Role.REWARD))
+        sources = game.split.sources(Role.REWARD)
+        if not len(sources):
+            raise QueristError("the split has no reward set to measure gains on", "give some sources the role reward")
+        self._last = game.task.evaluate(sources)
 
     def measure(self, game: Game, outcome: Outcome) -> Gain:
         if self._last is None:

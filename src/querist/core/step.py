@@ -129,7 +129,7 @@ def advance(
     if questions and (step + 1) % game.update_every == 0:
         log |= game.task.fit(
             labels,
-            new=game.view.bought(q.id for q in questions),
+            new=game.view.bought(q.id for q in _since_last_update(game, step)),
             unlabelled=None,
             steps=game.update,
             phase="step",
@@ -138,6 +138,11 @@ def advance(
     answers = [game.view.answer(q.id) for q in questions]
     log["seconds_step"] = time.perf_counter() - began
     return Outcome(step, observation, selection, questions, answers, log)
+
+
+def _since_last_update(game: Game, step: int) -> list[Question]:
+    steps = range(step + 1 - game.update_every, step + 1)
+    return [question for s in steps for question in game.ledger.questions(game.id, game.pool, s)]
 
 
 def _listed(observation: Observation, selection: Selection) -> list[Asking]:

@@ -28,6 +28,10 @@ class Task(ABC):
     fields: Mapping[str, Field] = {}
     """What :meth:`describe` can say of a unit."""
 
+    def can(self, capability: type) -> bool:
+        """Whether this very task has a capability (a protocol below); a task whose model decides overrides it."""
+        return isinstance(self, capability)
+
     @abstractmethod
     def fit(
         self,

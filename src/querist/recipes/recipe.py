@@ -14,9 +14,8 @@ from querist.acquisition.registry import GroupForm
 from querist.core.problem import Problem
 from querist.errors import QueristError
 
-
 DEFAULTS = 1
-"""Raised when a default value, or what a number in a recipe does, changes the results of recipes that do not name it."""
+"""Raised when a default value, or what a number does, changes the results of recipes that do not name it."""
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from querist.core.answers import Labels
+from querist.errors import QueristError
 from querist.tasks.segmentation.crops import Canvas, CropSampler, anchors, draw_by_image, draw_in_rounds
 from querist.tasks.segmentation.data import SegmentationData
 from querist.tasks.segmentation.grid import Grid
@@ -121,3 +122,10 @@ def test_rounds_go_through_all_anchors():
 @pytest.mark.parametrize("draw", [draw_by_image, draw_in_rounds])
 def test_no_anchors_can_be_wanted(draw):
     assert draw(TABLE, 0, np.random.default_rng(0)).shape == (0, 2)
+
+
+def test_an_answer_of_another_shape_is_named():
+    task = tiny_task()
+    labels = Labels(np.array([4]), (np.zeros((2, 2), dtype=np.uint8),), np.zeros(0, dtype=np.int64))
+    with pytest.raises(QueristError, match=r"region 4, is a mask of \(2, 2\)"):
+        Canvas(task.data, task.grid, task.regions, labels)

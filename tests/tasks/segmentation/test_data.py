@@ -109,6 +109,9 @@ def test_a_chain_is_its_parts_one_after_another():
     assert [int(chain[i]) for i in range(5)] == [0, 1, 2, 10, 11]
     assert int(chain[np.int64(3)]) == 10
     assert len(Chain([])) == 0
+    for outside in (-1, len(chain)):
+        with pytest.raises(IndexError):
+            chain[outside]
     with pytest.raises(IndexError):
         chain[5]
     images = Chain([tiny_data(2).images, tiny_data(1, seed=5).images])

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from querist.core.task import CountsAnswers, DrawsPictures, Embeds, KnowsTruth, LocatesUnits
+from querist.core.task import CountsAnswers, DrawsPictures, Embeds, KnowsTruth, LocatesUnits, SamplesPredictions
 from querist.errors import QueristError
 from querist.nn.weights import save_model
 from querist.tasks.segmentation.data import SegmentationData
@@ -243,6 +243,14 @@ def test_a_users_own_module_is_enough_until_its_head_is_needed():
     assert "features(images)" in caught.value.fix
     with pytest.raises(QueristError, match="TinyNet cannot be split"):
         next(task.sample_predictions(np.array([0]), 2, rng()))
+
+
+def test_only_a_model_with_a_head_apart_has_the_capabilities_that_need_one():
+    plain, split = tiny_task(), tiny_task(model=SplitNet(3))
+    for capability in (Embeds, SamplesPredictions):
+        assert not plain.can(capability)
+        assert split.can(capability)
+    assert plain.can(KnowsTruth)
 
 
 def test_embeddings_are_means_over_regions():

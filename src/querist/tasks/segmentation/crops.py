@@ -6,6 +6,7 @@ import numpy as np
 
 from querist.core.answers import Labels
 from querist.core.pool import ColumnarPool
+from querist.errors import QueristError
 from querist.tasks.segmentation.data import SegmentationData
 from querist.tasks.segmentation.grid import Grid
 
@@ -54,6 +55,11 @@ class Canvas:
         self._painted: dict[int, np.ndarray] = {}
         sources, parts = pool.sources(labels.units)[:, 0], pool.part(labels.units)
         for source, part, answer in zip(sources, parts, labels.answers, strict=True):
+            if answer.shape != (grid.height, grid.width):
+                raise QueristError(
+                    f"the answer about {data.names[source]!r}, region {part}, is a mask of {answer.shape}",
+                    f"a region's mask is {(grid.height, grid.width)}",
+                )
             mask = self._painted.setdefault(int(source), np.full(data.size, data.void_id, dtype=np.uint8))
             mask[grid.window(part)] = answer
 

@@ -128,6 +128,8 @@ class Chain:
         return int(self._ends[-1]) if len(self._parts) else 0
 
     def __getitem__(self, index: int, /) -> np.ndarray:
+        if not 0 <= index < len(self):
+            raise IndexError(f"image {index} of {len(self)}")
         which = int(np.searchsorted(self._ends, index, side="right"))
         start = int(self._ends[which - 1]) if which else 0
         return self._parts[which][int(index) - start]

@@ -13,7 +13,7 @@ from torch.nn import functional
 from querist.core.answers import Labels
 from querist.core.evaluation import Evaluation
 from querist.core.observation import Field
-from querist.core.task import Phase, Task
+from querist.core.task import Embeds, Phase, SamplesPredictions, Task
 from querist.errors import QueristError
 from querist.kernels.confusion import confusion_counts
 from querist.kernels.regions import region_class_counts, region_features, region_means
@@ -102,6 +102,11 @@ class SegmentationTask(Task):
         self._mean = torch.tensor(_MEAN, device=self._device).view(1, 3, 1, 1) * 255
         self._deviation = torch.tensor(_DEVIATION, device=self._device).view(1, 3, 1, 1) * 255
         self._stepper = self._new_stepper()
+
+    def can(self, capability: type) -> bool:
+        """Embeddings and Monte-Carlo passes need a model that can be split at its head."""
+        splits = isinstance(self.model, SplitsAtTheHead)
+        return super().can(capability) and (splits or capability not in (Embeds, SamplesPredictions))
 
     # Training -----------------------------------------------------------------------------------------------------
 

@@ -62,9 +62,10 @@ class Batches:
         self._canvas = Canvas(data, grid, pool, labels)
         self._sampler = CropSampler(training.crop)
         self._batch = training.batch
-        before = len(labels.units) - len(new.units) if phase == "step" else 0
-        known = anchors(labels.first(before), pool, grid)
-        fresh = anchors(labels.since(before), pool, grid)
+        table = anchors(labels, pool, grid)
+        newest = np.isin(labels.units, new.units) if phase == "step" else np.ones(len(labels.units), dtype=bool)
+        is_fresh = np.r_[newest, np.zeros(len(table) - len(newest), dtype=bool)]
+        fresh, known = table[is_fresh], table[~is_fresh]
         old = 0 if not len(known) else training.batch if not len(fresh) else round(training.batch * training.replay)
         draw = draw_in_rounds if phase == "step" else draw_by_image
         parts = [(draw, fresh, training.batch - old), (draw_by_image, known, old)]
