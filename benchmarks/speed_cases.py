@@ -12,6 +12,7 @@ from querist.kernels.regions import region_class_counts, region_means
 from querist.kernels.uncertainty import pixel_uncertainty
 from querist.tasks.segmentation.fpn import FPN
 from speed_measure import Case
+from speed_step import step
 
 CLASSES = 11
 VOID = 11
@@ -155,5 +156,6 @@ BENCHMARKS = (
     Benchmark("region-entropy", "a Python loop over regions", region_entropy),
     Benchmark("region-classes", "a bincount for each region", region_classes),
     Benchmark("pixel-uncertainty", "softmax, log-softmax, topk, argmax", uncertainty),
+    Benchmark("camvid-small-step", "image by image, loops over regions and classes", step),
     Benchmark("dropout-passes", "the whole network each pass", dropout_passes),
 )

@@ -160,6 +160,17 @@ def test_durability_is_as_ordered(tmp_path):
             assert db.execute("PRAGMA foreign_keys").fetchone()[0] == 1
 
 
+def test_a_lasting_transaction_is_synchronised_at_its_commit_and_others_stay_as_ordered(tmp_path):
+    path = run_file(tmp_path)
+    levels = []
+    with closing(storage.open_existing(path)) as db:
+        for lasting in (True, False):
+            with storage.transaction(db, path, lasting):
+                db.execute("INSERT INTO run VALUES (?, '')", (f"lasting {lasting}",))
+                levels.append(db.execute("PRAGMA synchronous").fetchone()[0])
+    assert levels == [2, 1]  # FULL, NORMAL
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

@@ -40,7 +40,8 @@ def chosen(heard: list[str], each: int) -> list[int]:
     found = []
     for phase in dict.fromkeys(heard):
         mine = [point for point in points if heard[point - 1] == phase]
-        found += [mine[i * len(mine) // each] for i in range(min(each, len(mine)))]
+        count = min(each, len(mine))
+        found += [mine[i * len(mine) // count] for i in range(count)]
     return found
 
 

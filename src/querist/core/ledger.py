@@ -48,10 +48,10 @@ class Ledger:
         self._db.close()
 
     @contextmanager
-    def _transaction(self, about: str) -> Iterator[None]:
+    def _transaction(self, about: str, lasting: bool = False) -> Iterator[None]:
         """All or nothing; a broken rule comes out as a LedgerRuleError that says what it was about."""
         try:
-            with storage.transaction(self._db, self.path):
+            with storage.transaction(self._db, self.path, lasting):
                 yield
         except sqlite3.IntegrityError as error:
             raise broken_rule(error, self.path, about) from error
@@ -235,8 +235,11 @@ class Ledger:
         return codec.decode(digest, self._rows("SELECT data FROM blobs WHERE sha256 = ?", digest)[0]["data"])
 
     def close_step(self, game: int, step: int, snapshot: str, details: Mapping[str, Any]) -> None:
-        """End a step by naming its snapshot (SHA-256 of a file that is already safe on disk)."""
-        with self._transaction(f"the end of step {step}"):
+        """End a step by naming its snapshot (SHA-256 of a file that is already safe on disk).
+
+        Survives a power cut even where single answers need not: the snapshot of the step before may be removed then.
+        """
+        with self._transaction(f"the end of step {step}", lasting=True):
             self._db.execute("INSERT INTO closings VALUES (?, ?, ?, ?)", (game, step, snapshot, _json(details)))
 
     def closings(self, game: int) -> list[tuple[int, str, dict[str, Any]]]:

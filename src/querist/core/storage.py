@@ -2,10 +2,11 @@
 
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from importlib.resources import files
 from pathlib import Path
 
+from querist.core.snapshots import sync_folder
 from querist.errors import QueristError
 
 APPLICATION_ID = 0x51554552  # "QUER"
@@ -60,6 +61,7 @@ def create(path: Path, about: Mapping[str, str], durable: bool) -> sqlite3.Conne
             connection.executemany("INSERT INTO run VALUES (?, ?)", sorted(about.items()))
             connection.execute("COMMIT")
         draft.replace(path)
+        sync_folder(path.parent)
     except sqlite3.Error as error:
         draft.unlink(missing_ok=True)
         raise explain(error, path, begun=False) from error
@@ -113,15 +115,26 @@ def _identify(connection: sqlite3.Connection, path: Path) -> None:
 
 
 @contextmanager
-def transaction(connection: sqlite3.Connection, path: Path) -> Iterator[None]:
-    """All of a block or nothing of it, with errors of SQLite explained (violated rules pass through as they are)."""
+def transaction(connection: sqlite3.Connection, path: Path, lasting: bool = False) -> Iterator[None]:
+    """All of a block or nothing of it, with errors of SQLite explained (violated rules pass through as they are).
+
+    Args:
+        connection: to the ledger; ``path`` its file, for the words.
+        lasting: once this returns, it and all before it survive a power cut, however the file was opened.
+    """
     try:
+        usual = connection.execute("PRAGMA synchronous").fetchone()[0] if lasting else None
+        if lasting:
+            connection.execute("PRAGMA synchronous = FULL")
         connection.execute("BEGIN IMMEDIATE")
         yield
         connection.execute("COMMIT")
+        if lasting:
+            connection.execute(f"PRAGMA synchronous = {usual}")
     except BaseException as error:
         if connection.in_transaction:
-            connection.execute("ROLLBACK")
+            with suppress(sqlite3.Error):  # what follows says more
+                connection.execute("ROLLBACK")
         if isinstance(error, sqlite3.Error) and not isinstance(error, sqlite3.IntegrityError):
             raise explain(error, path) from error
         raise
