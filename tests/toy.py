@@ -13,6 +13,7 @@ from querist.core.loop import Deployment, Parts, Plan
 from querist.core.observation import Field
 from querist.core.oracle import SimulatedOracle
 from querist.core.pool import ColumnarPool
+from querist.core.snapshots import encode_arrays, read_arrays, write_atomically
 from querist.core.split import Role, Split
 from querist.core.task import Phase, Task
 
@@ -90,8 +91,11 @@ class ToyTask(Task):
     def snapshot(self) -> dict[str, np.ndarray]:
         return {"weights": self.weights.copy(), "momentum": self.momentum.copy()}
 
+    def save(self, path: Path) -> None:
+        write_atomically(path, encode_arrays({"weights": self.weights}))
+
     def load(self, path: Path) -> None:
-        raise NotImplementedError(f"a toy has no checkpoint such as {path}")
+        self.weights = read_arrays(path)["weights"].copy()
 
     def restore(self, snapshot: Mapping[str, np.ndarray]) -> None:
         self.weights, self.momentum = snapshot["weights"].copy(), snapshot["momentum"].copy()

@@ -265,11 +265,12 @@ class Deployment:
             if len(sources):
                 found = task.evaluate(sources)
                 values[name, "final"] = (found.value, {"parts": found.part_values})
-        models = Snapshots(self.folder / "models")
-        digest = models.save(task.snapshot())
+        models = self.folder / "models"
+        models.mkdir(exist_ok=True)
+        task.save(models / f"labels-{mark:06d}.safetensors")
         log |= {"seconds": time.perf_counter() - began}
         bought = self._bought(labels)
-        values["account", "final"] = (0.0, {"bought": bought, "model": digest, **log})
+        values["account", "final"] = (0.0, {"bought": bought, **log})
         self.ledger.evaluate(self._game_id, mark, values)
         task.restore(trajectory)
         details = {name: value for (name, _), (value, _) in values.items() if name != "account"}
@@ -293,5 +294,8 @@ class Deployment:
             self.parts.policy.restore({k[7:]: v for k, v in arrays.items() if k.startswith("policy/")})
 
     def _tidy(self) -> None:
+        """Remove snapshots that are no longer needed, and what a killed process left half written."""
         closings = self.ledger.closings(self._game_id)
         self._snapshots.keep_only({closings[0][1], closings[-1][1]})
+        for draft in (self.folder / "models").glob(".*"):
+            draft.unlink(missing_ok=True)

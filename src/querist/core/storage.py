@@ -12,6 +12,7 @@ from querist.errors import QueristError
 APPLICATION_ID = 0x51554552  # "QUER"
 VERSION = 1
 
+_NOWHERE = "name the folder that 'querist run' wrote (its --out); a run killed before it had a file is begun again"
 _CORRUPT = "restore the file from a backup, or begin a new run in another folder; nothing was written"
 
 
@@ -78,7 +79,7 @@ def open_existing(path: Path, durable: bool = False, read_only: bool = False) ->
         QueristError: missing, damaged, another program's file, or another version's.
     """
     if not path.is_file():
-        raise QueristError(f"{path}: there is no run here", "name the folder that 'querist run' wrote (its --out)")
+        raise QueristError(f"{path}: there is no run here", _NOWHERE)
     connection = None
     try:
         if path.stat().st_size == 0:

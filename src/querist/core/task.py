@@ -84,6 +84,10 @@ class Task(ABC):
         """Everything that :meth:`restore` needs to go on bit by bit: weights, buffers, optimiser state."""
 
     @abstractmethod
+    def save(self, path: Path) -> None:
+        """Write the model's weights as a checkpoint that :meth:`load` and the user's own code can read."""
+
+    @abstractmethod
     def load(self, path: Path) -> None:
         """Take the weights of a user's checkpoint (safetensors); QueristError if they do not fit."""
 

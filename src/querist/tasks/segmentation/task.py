@@ -19,7 +19,7 @@ from querist.kernels.confusion import confusion_counts
 from querist.kernels.regions import region_class_counts, region_features, region_means
 from querist.kernels.uncertainty import PixelUncertainty, pixel_uncertainty
 from querist.nn.runtime import arrays_to_state, resolve_device, seeded, state_to_arrays, torch_generator
-from querist.nn.weights import load_model
+from querist.nn.weights import load_model, save_model
 from querist.tasks.segmentation.data import SegmentationData
 from querist.tasks.segmentation.grid import Grid
 from querist.tasks.segmentation.metric import evaluation
@@ -262,6 +262,9 @@ class SegmentationTask(Task):
     def snapshot(self) -> dict[str, np.ndarray]:
         model = state_to_arrays(self.model.state_dict(), "model")
         return model | state_to_arrays(self._stepper.state_dict(), "stepper")
+
+    def save(self, path: Path) -> None:
+        save_model(self.model, path)
 
     def load(self, path: Path) -> None:
         load_model(self.model, path)
