@@ -3,16 +3,18 @@
     python benchmarks/kill.py --kills 200
 
 Plays the numpy toy of the tests, slowed down so that the kills (SIGKILL to the process group) land in every phase, and
-writes benchmarks/results/kills.json. A kill takes one to two seconds.
+writes benchmarks/results/kills.json. A kill takes about a second.
 """
 
 import argparse
+import hashlib
 import json
 import platform
 import sqlite3
 import sys
 import tempfile
 import time
+from collections import Counter
 from importlib.metadata import version
 from pathlib import Path
 
@@ -23,29 +25,43 @@ from slow.harness import kill_toys  # noqa: E402 (the tests hold the victim)
 from slow.toy_play import PHASES  # noqa: E402
 
 
+def fingerprint() -> str:
+    """16 hexadecimal digits over all code that is played: a verdict on two versions of it would be none."""
+    files = [*(HERE.parent / "src").rglob("*.py"), *(HERE.parent / "src").rglob("*.sql")]
+    files += [HERE.parent / "tests" / "toy.py", *(HERE.parent / "tests" / "slow").glob("*.py")]
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(files))).hexdigest()[:16]
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1, help="draws the instants")
     parser.add_argument("--out", type=Path, default=HERE / "results" / "kills.json")
     options = parser.parse_args()
-    began = time.perf_counter()
+    began, code = time.perf_counter(), fingerprint()
+    hit: Counter[str] = Counter()
 
-    def told(kills: int) -> None:
-        print(f"\r{kills} of {options.kills} kills", end="", flush=True)
+    def told(now: Counter[str]) -> None:
+        hit.update(now - hit)
+        print(f"\r{hit.total()} of {options.kills} kills", end="", flush=True)
 
     different = ""
     with tempfile.TemporaryDirectory() as work:
         try:
-            hit = kill_toys(Path(work), options.kills, options.seed, told)
+            kill_toys(Path(work), options.kills, options.seed, told)
         except AssertionError as error:
-            different, hit = str(error).splitlines()[0], {}
+            different = str(error).splitlines()[0]
+    print()
+    if fingerprint() != code:
+        print("The code was changed meanwhile: this says nothing, and nothing is written. Run it again.")
+        return 1
     result = {
-        "kills": sum(hit.values()),
+        "kills": hit.total(),
         "seed": options.seed,
-        "phases": {phase: hit.get(phase, 0) for phase in PHASES},
+        "phases": {phase: hit[phase] for phase in PHASES},
         "identical": not different,
         "seconds": round(time.perf_counter() - began, 1),
+        "code": code,
         "environment": {
             "python": platform.python_version(),
             "platform": platform.platform(terse=True),
@@ -56,7 +72,7 @@ def main() -> int:
     }
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(json.dumps(result, indent=1) + "\n")
-    print(f"\n{json.dumps(result)}\n{different}")
+    print(f"{json.dumps(result)}\n{different}")
     return 1 if different else 0
 
 

@@ -9,9 +9,10 @@ import numpy as np
 from querist.acquisition.registry import GroupForm, strategy
 from querist.core.answers import Labels
 from querist.core.evaluation import Evaluation
-from querist.core.loop import Deployment, Parts, Plan
+from querist.core.loop import Deployment
 from querist.core.observation import Field
 from querist.core.oracle import SimulatedOracle
+from querist.core.plan import Parts, Plan
 from querist.core.pool import ColumnarPool
 from querist.core.snapshots import encode_arrays, read_arrays, write_atomically
 from querist.core.split import Role, Split

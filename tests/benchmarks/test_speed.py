@@ -61,7 +61,7 @@ def test_memory_counts_what_the_call_adds_and_not_what_was_there():
     assert there.sum() == 32 * 2**18
 
 
-OTHER_WORK = ("k-centre", "dropout-passes")  # measured against work that gives another result
+OTHER_WORK = ("k-centre", "dropout-passes", "camvid-small-step")  # the reference gives or leaves another result
 
 
 @pytest.mark.parametrize("benchmark", [b for b in BENCHMARKS if b.name not in OTHER_WORK], ids=lambda b: b.name)

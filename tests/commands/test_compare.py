@@ -69,7 +69,7 @@ def test_a_changed_recipe_is_refused_before_anything_is_played(compare, compared
     said = compare("--set", "steps.final=7")
     assert said.code == 2
     assert "the recipe has changed" in said.err
-    assert str(compared / "cells" / "_start--p0--s0.json") in said.err
+    assert str(compared / "cells" / "_full--p0--s0.json") in said.err
     assert "choose another --out" in said.err
     assert times(compared) == before
 
@@ -89,8 +89,8 @@ def test_changed_data_are_refused_before_anything_is_played(compare, compared, t
     change_pixel(tiny.data / "masks" / "test" / "drive0000_00.png")
     said = compare(data=tiny.data)
     assert said.code == 2
-    assert "the data have changed" in said.err
-    assert "restore the data, choose another --out" in said.err
+    assert "the data has changed" in said.err
+    assert "choose another --out" in said.err
     assert times(compared) == before
 
 

@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from querist.core.loop import Deployment, Plan
+from querist.core.loop import Deployment
+from querist.core.plan import Plan
 from toy import ABOUT, PLAN, toy_deployment
 
 

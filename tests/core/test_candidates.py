@@ -18,6 +18,11 @@ def view_of(free, sources=60, parts=6):
     return SimpleNamespace(pool=pool, free_units=lambda: np.sort(np.asarray(list(free), dtype=np.int64)))
 
 
+def offered(candidates, view, seed, episode, step):
+    """What a builder offers at a step of a game that has nothing but a view."""
+    return candidates.build(SimpleNamespace(view=view, pool=view.pool, seed=seed, episode=episode), step)
+
+
 def images(units, parts=6):
     return set((np.asarray(units) // parts).tolist())
 
@@ -30,11 +35,11 @@ def images(units, parts=6):
     step=st.integers(0, 5),
 )
 def test_cluster_pools_are_disjoint_and_as_full_as_can_be(free, groups, size, step):
-    found = ClusterPools(groups, size).build(view_of(free), 1, 0, step)
+    found = offered(ClusterPools(groups, size), view_of(free), 1, 0, step)
     assert found.units.shape == found.mask.shape == (groups, size)
-    offered = found.flat.tolist()
-    assert len(set(offered)) == len(offered) == min(len(free), groups * size)
-    assert set(offered) <= free
+    listed = found.flat.tolist()
+    assert len(set(listed)) == len(listed) == min(len(free), groups * size)
+    assert set(listed) <= free
     assert (found.units[~found.mask] == -1).all()
     full = found.mask.sum(axis=1)
     assert full.max() - full.min() <= 1  # near exhaustion every group gets its share
@@ -44,10 +49,10 @@ def test_cluster_pools_are_disjoint_and_as_full_as_can_be(free, groups, size, st
 def test_cluster_pools_come_from_as_few_images_as_can_fill_them():
     """Images join until they hold more free units than needed: 30 of 6 each need 6 images (36 > 30), 29 need 5."""
     for need, shape in ((30, (6, 5)), (24, (6, 4)), (28, (7, 4))):
-        drawn = [ClusterPools(*shape).build(view_of(range(360)), seed, 0, 0).flat for seed in range(40)]
+        drawn = [offered(ClusterPools(*shape), view_of(range(360)), seed, 0, 0).flat for seed in range(40)]
         assert max(len(images(units)) for units in drawn) == need // 6 + 1
     poor = [u for u in range(360) if u % 6 == 0]  # one free unit an image
-    assert len(images(ClusterPools(3, 3).build(view_of(poor), 0, 0, 0).flat)) == 9
+    assert len(images(offered(ClusterPools(3, 3), view_of(poor), 0, 0, 0).flat)) == 9
 
 
 def exact_law(counts, need):
@@ -83,7 +88,7 @@ def test_cluster_pools_draw_by_the_law_of_the_paper():
     counts, need, steps = (1, 2, 5, 6), 6, 2500
     free = [6 * image + part for image, n in enumerate(counts) for part in range(n)]
     view, builder = view_of(free, sources=4), ClusterPools(2, 3)
-    drawn = [builder.build(view, 17, 0, step).flat for step in range(steps)]
+    drawn = [offered(builder, view, 17, 0, step).flat for step in range(steps)]
     found = Counter(tuple(np.bincount(units // 6, minlength=4).tolist()) for units in drawn)
     law = exact_law(counts, need)
     assert sum(law.values()) == pytest.approx(1)
@@ -102,15 +107,17 @@ def test_cluster_pools_draw_by_the_law_of_the_paper():
 @pytest.mark.parametrize("builder", [ClusterPools(6, 5), GlobalPool(), GlobalPool(7)], ids=str)
 def test_groups_are_a_function_of_seed_game_and_step(builder):
     view = view_of(range(360))
-    digests = [builder.build(view, *when).digest() for when in ((1, 0, 0), (2, 0, 0), (1, 1, 0), (1, 0, 1), (1, 0, 0))]
+    digests = [
+        offered(builder, view, *when).digest() for when in ((1, 0, 0), (2, 0, 0), (1, 1, 0), (1, 0, 1), (1, 0, 0))
+    ]
     assert digests[0] == digests[-1]
     assert len(set(digests)) == 4
 
 
 def test_global_order_is_the_same_but_for_the_units_gone():
     gone = set(range(0, 360, 7))
-    whole = GlobalPool().build(view_of(range(360)), 3, 0, 2).flat.tolist()
-    rest = GlobalPool().build(view_of(set(range(360)) - gone), 3, 0, 2).flat.tolist()
+    whole = offered(GlobalPool(), view_of(range(360)), 3, 0, 2).flat.tolist()
+    rest = offered(GlobalPool(), view_of(set(range(360)) - gone), 3, 0, 2).flat.tolist()
     assert rest == [unit for unit in whole if unit not in gone]
     assert whole != sorted(whole)
 
@@ -125,7 +132,7 @@ def test_cluster_pools_of_two_strategies_share_what_neither_has_bought():
     shared, same = [], []
     for step in range(40):
         gone = [set(rng.choice(360, 12, replace=False).tolist()) for _ in range(2)]
-        mine, yours = (group_of(ClusterPools(6, 5).build(view_of(set(range(360)) - g), 3, 0, step)) for g in gone)
+        mine, yours = (group_of(offered(ClusterPools(6, 5), view_of(set(range(360)) - g), 3, 0, step)) for g in gone)
         untouched = set(range(60)) - images(list(gone[0] | gone[1]))
         for image in untouched & images(list(mine)) & images(list(yours)):
             a, b = ({u for u in units if u // 6 == image} for units in (mine, yours))
@@ -134,7 +141,7 @@ def test_cluster_pools_of_two_strategies_share_what_neither_has_bought():
         shared.append(len(both) / 30)
         same.append(np.mean([mine[u] == yours[u] for u in both]))
     strangers = [
-        len(group_of(ClusterPools(6, 5).build(view_of(range(360)), seed, 0, 0)).keys() & mine) / 30
+        len(group_of(offered(ClusterPools(6, 5), view_of(range(360)), seed, 0, 0)).keys() & mine) / 30
         for seed in range(40)
     ]
     assert np.mean(shared) > 0.85  # 12 of 360 are gone on either side
@@ -145,7 +152,7 @@ def test_cluster_pools_of_two_strategies_share_what_neither_has_bought():
 @settings(max_examples=30, deadline=None)
 @given(st.sets(st.integers(0, 359), max_size=40), st.integers(1, 30) | st.none())
 def test_a_global_pool_offers_everything_or_a_uniform_subset(free, limit):
-    found = GlobalPool(limit).build(view_of(free), 0, 0, 0)
+    found = offered(GlobalPool(limit), view_of(free), 0, 0, 0)
     assert found.mask.all()
     assert len(found.flat) == min(len(free), limit or len(free))
     assert set(found.flat.tolist()) <= free
@@ -155,7 +162,7 @@ def test_a_global_pool_offers_everything_or_a_uniform_subset(free, limit):
 def test_a_limited_pool_prefers_no_unit():
     view = view_of(range(30))
     counts = np.bincount(
-        np.concatenate([GlobalPool(10).build(view, 0, 0, step).flat for step in range(1500)]), minlength=30
+        np.concatenate([offered(GlobalPool(10), view, 0, 0, step).flat for step in range(1500)]), minlength=30
     )
     assert np.abs(counts - 500).max() < 5 * np.sqrt(1500 * (1 / 3) * (2 / 3))
 

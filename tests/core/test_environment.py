@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
-from querist.core.candidates import ClusterPools
+from querist.core.candidates import ClusterPools, GlobalPool
 from querist.core.environment import QueryEnvironment
 from querist.core.featuriser import FieldFeaturiser
 from querist.core.ledger import Ledger, LedgerRuleError
@@ -15,7 +15,7 @@ from querist.core.step import Game
 from toy import ToyTask, toy_split
 
 
-def make(tmp_path, scale=1.0):
+def make(tmp_path, scale=1.0, candidates=None):
     task, outer = ToyTask(), toy_split()
     ledger = Ledger.create(tmp_path / "ledger.sqlite", {})
     parent = ledger.start_game(task.pool, outer, 8, given={"start": (outer.sources(Role.START), 4)})
@@ -26,11 +26,25 @@ def make(tmp_path, scale=1.0):
     def new_game(seed: int, episode: int) -> Game:
         task.restore(first)
         game = ledger.start_game(task.pool, inner, 6, "inner", next(counter), parent)
-        candidates = ClusterPools(2, 3)
         features = FieldFeaturiser(task, ["spread", "both"])
         oracle = SimulatedOracle(task)
+        offered = candidates or ClusterPools(2, 3)
         none = np.zeros(0, dtype=np.int64)
-        return Game(ledger, game, episode, seed, task.pool, inner, task, oracle, candidates, features, 2, 4, none)
+        return Game(
+            ledger,
+            game,
+            episode,
+            seed,
+            task.pool,
+            inner,
+            task,
+            oracle,
+            offered,
+            features,
+            2,
+            4,
+            none,
+        )
 
     return QueryEnvironment(new_game, MetricGain(scale)), ledger, task
 
@@ -38,6 +52,15 @@ def make(tmp_path, scale=1.0):
 def test_gymnasium_accepts_it(tmp_path):
     environment, _, _ = make(tmp_path)
     check_env(environment, skip_render_check=True)
+
+
+def test_a_pool_that_shrinks_stays_in_the_space(tmp_path):
+    environment, _, _ = make(tmp_path, candidates=GlobalPool())
+    seen, _ = environment.reset(seed=0)
+    assert seen["mask"].sum() == 8
+    seen, *_ = environment.step(np.array([[0, 1]]))
+    assert environment.observation_space.contains(seen)
+    assert (seen["mask"].shape, seen["mask"].sum()) == ((1, 8), 6)
 
 
 def test_rewards_are_the_gains_and_add_up(tmp_path):

@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
 
+from querist.core.candidates import GlobalPool
 from querist.core.ledger import Ledger
+from querist.core.observation import Groups
 from querist.errors import QueristError
 from toy import ABOUT, PLAN
 
@@ -106,15 +108,32 @@ def test_a_damaged_snapshot_is_named(deploy, tmp_path):
         list(run.play())
 
 
-def test_a_pool_that_runs_dry_ends_the_run_and_fills_the_marks(deploy):
-    plan = type(PLAN)(**{**vars(PLAN), "marks": (8, 1000)})
+def test_a_budget_beyond_the_pool_is_refused(deploy):
+    with pytest.raises(QueristError, match="the whole pool costs 48"):  # 12 pool sources of 4 units
+        deploy(plan=type(PLAN)(**{**vars(PLAN), "marks": (8, 49)}))
+
+
+def test_a_game_with_nothing_left_to_offer_ends_and_fills_the_marks(deploy, monkeypatch):
+    """As an implicit pool does, whose size says nothing of what its candidates still offer."""
+    build = GlobalPool.build
+    nothing = Groups(np.zeros((1, 0), dtype=np.int64), np.zeros((1, 0), dtype=bool))
+    monkeypatch.setattr(GlobalPool, "build", lambda self, game, step: build(self, game, step) if step < 3 else nothing)
+    plan = type(PLAN)(**{**vars(PLAN), "marks": (8, 40)})
     with deploy(plan=plan) as run:
         events = list(run.play())
         assert events[-1].kind == "done"
-        assert run.ledger.money(1) == (48, 1000)  # 12 pool sources of 4 units
-        assert [e.spent for e in events if e.kind == "mark"] == [8, 1000]
+        assert run.ledger.money(1) == (12, 40)
+        assert [e.spent for e in events if e.kind == "mark"] == [8, 40]
     with deploy(plan=plan) as run:
         assert [event.kind for event in run.play()] == ["done"]
+
+
+@pytest.mark.parametrize("change", [{"final": 21}, {"marks": (8, 16, 24)}, {"seed": 4}])
+def test_another_plan_is_refused_on_resuming(deploy, change):
+    with deploy() as run:
+        next(run.play())
+    with pytest.raises(QueristError, match="this run has plan"):
+        deploy(plan=type(PLAN)(**{**vars(PLAN), **change}))
 
 
 def test_with_rarer_updates_new_is_everything_since_the_last_one(deploy):

@@ -14,6 +14,7 @@ from typing import Any
 
 import querist.compare.cells as cells
 from querist.cli import main as querist
+from querist.tasks.segmentation.task import SegmentationTask
 from slow.harness import outcome
 from slow.segmentation import write_tiny
 
@@ -56,6 +57,17 @@ def full_before_the_cell() -> None:
     cells.peak_mb = full
 
 
+def full_before_the_model() -> None:
+    """The disk is full once a budget's final training has ended, right before its model is written."""
+    plain = SegmentationTask.save
+
+    def save(task: SegmentationTask, path: Path) -> None:
+        limit(100)
+        plain(task, path)
+
+    SegmentationTask.save = save
+
+
 def numbers(folder: Path) -> dict[str, Any]:
     """What the cells of a comparison measured."""
     found = {path.name: json.loads(path.read_text()) for path in (folder / "cells").glob("*.json")}
@@ -73,9 +85,10 @@ def main() -> None:
 
     assert forked(["run", *where, str(work / "whole")])[0] == 0
     expected = outcome(work / "whole")
-    for name, size in {"ledger": 60_000, "snapshot": 200_000}.items():
+    fills = {"ledger": lambda: limit(60_000), "snapshot": lambda: limit(200_000), "model": full_before_the_model}
+    for name, fill in fills.items():
         folder = work / name
-        code, printed = forked(["run", *where, str(folder)], lambda size=size: limit(size))
+        code, printed = forked(["run", *where, str(folder)], fill)
         again = ["resume", str(folder)] if (folder / "ledger.sqlite").exists() else ["run", *where, str(folder)]
         after = forked(again)
         found[name] = {"code": code, "printed": printed, "same": after[0] == 0 and outcome(folder) == expected}

@@ -99,14 +99,16 @@ def toy(folder: Path, log: Path, slow: bool = True) -> subprocess.Popen[bytes]:
     return start(["-m", "slow.toy_play", str(folder), "--log", str(log), *(["--slow"] if slow else [])])
 
 
-def kill_toys(work: Path, kills: int, seed: int, told: Callable[[int], None] = lambda n: None) -> Counter[str]:
+def kill_toys(
+    work: Path, kills: int, seed: int, told: Callable[[Counter[str]], None] = lambda hit: None
+) -> Counter[str]:
     """Kill toy deployments at random instants, resuming each until it is done, and compare them with an untouched one.
 
     Args:
         work: an empty folder.
         kills: how many in all; a deployment is killed again and again until it ends by itself.
         seed: draws the instants.
-        told: called after every kill with how many there were.
+        told: called after every kill with how often each phase was hit so far.
 
     Returns:
         How often each phase was hit.
@@ -137,8 +139,10 @@ def kill_toys(work: Path, kills: int, seed: int, told: Callable[[int], None] = l
                 continue
             kill(victim)
             hit[log.read_text().splitlines()[-1]] += 1
-            told(hit.total())
+            told(hit)
         if not ended:
             finish(toy(folder, log, slow=False))
-        assert outcome(folder) == expected, f"run {number} ended differently (seed {seed})"
+        found = outcome(folder)
+        different = [name for name in expected if found[name] != expected[name]]
+        assert not different, f"run {number} of seed {seed} ended with other {', '.join(different)}"
     return hit

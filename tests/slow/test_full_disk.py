@@ -23,11 +23,16 @@ def test_at_whatever_size_the_disk_is_full_it_is_said_and_nothing_is_lost(tmp_pa
 def test_the_command_line_says_which_file_and_goes_on_when_there_is_space(tmp_path, monkeypatch):
     monkeypatch.setenv("QUERIST_CACHE", str(tmp_path / "cache"))
     found = json.loads(finish(start(["-m", "slow.full_cli", str(tmp_path)])).splitlines()[-1])
-    files = {"ledger": "ledger.sqlite", "snapshot": ".safetensors", "cell": "_start--p0--s0.json"}
+    files = {
+        "ledger": "ledger.sqlite",
+        "snapshot": "/snapshots/",
+        "model": "labels-000004.safetensors",
+        "cell": "_start--p0--s0.json",
+    }
     assert set(found) == set(files)
     for name, told in found.items():
         assert told["code"] == 2, told["printed"]
         assert "Traceback" not in told["printed"]
         assert files[name] in told["printed"]
-        assert "free some space" in told["printed"]
+        assert "fix: free" in told["printed"]
         assert told["same"], name

@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 
 from querist.acquisition.registry import GroupForm, strategy
-from querist.core.loop import Deployment, Parts, Plan
+from querist.core.loop import Deployment
 from querist.core.observation import Observation
 from querist.core.oracle import SimulatedOracle
+from querist.core.plan import Parts, Plan
 from querist.core.policy import Acquisition
 from toy import ToyTask, toy_split
 

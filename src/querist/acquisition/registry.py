@@ -64,8 +64,9 @@ def strategy(name: str, task: Task, groups: GroupForm | None = None) -> Strategy
     policy: Policy = construct(CLASSES.get(base, base), {}, expected=Policy)
     policy.check(task)
     shape = groups or GroupForm()
-    candidates = ClusterPools(shape.count, shape.size) if form == "group" else GlobalPool()
-    return Strategy(name, policy, candidates, FieldFeaturiser(task, policy.fields))
+    usual = ClusterPools(shape.count, shape.size) if form == "group" else GlobalPool()
+    candidates = policy.own_candidates(form) or usual
+    return Strategy(name, policy, candidates, policy.own_featuriser(task) or FieldFeaturiser(task, policy.fields))
 
 
 def names() -> list[str]:

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from querist.acquisition.registry import GroupForm, strategy
-from querist.core.loop import Deployment, Parts, Plan
+from querist.core.loop import Deployment
 from querist.core.oracle import SimulatedOracle
+from querist.core.plan import Parts, Plan
 from querist.core.pool import ColumnarPool
 from querist.core.split import Split
 from querist.core.task import Task

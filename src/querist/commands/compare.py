@@ -5,6 +5,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+import yaml
 from rich.table import Table
 
 from querist.commands.report import write
@@ -54,9 +55,9 @@ def compare(
         seeds=tuple(loaded.recipe.seeds if seeds is None else seeds),
     )
     loaded = dataclasses.replace(loaded, recipe=changed)
-    setup = _check(loaded, data, strategies=changed.strategies)
+    device, setup = _check(loaded, data, strategies=changed.strategies)
     cells = planned(loaded)
-    left = missing(loaded, cells, out, setup.data_hash)
+    left = missing(loaded, cells, out, setup.data_hash, device)
     at_once = workers or max(1, (os.cpu_count() or 1) // loaded.recipe.threads)
     seconds = expected_seconds(left, out)
     if left:
@@ -65,23 +66,24 @@ def compare(
         )
         console.print(f"{len(cells)} cells, {len(left)} to play, {at_once} at a time: {guess}")
         _play(loaded, left, data, out, at_once)
-    write_atomically(out / "recipe.yaml", loaded.text.encode())
-    report = write(out, loaded.config, setup if pictures else None)
+    config = {**loaded.config, "strategies": list(changed.strategies), "seeds": list(changed.seeds)}
+    write_atomically(out / "recipe.yaml", yaml.safe_dump(config, sort_keys=False).encode())
+    report = write(out, config, setup if pictures else None)
     say(f"Report: {report}")
     return report
 
 
-def _check(loaded: LoadedRecipe, data: Path, strategies: Sequence[str]) -> Setup:
+def _check(loaded: LoadedRecipe, data: Path, strategies: Sequence[str]) -> tuple[str, Setup]:
     """Everything that can be wrong is found here, before hours are spent."""
     from querist.acquisition.registry import strategy
     from querist.commands.show import reading
 
-    prepare(loaded)
+    device = prepare(loaded)
     with reading() as told:
         setup = set_up(loaded, data, loaded.recipe.seeds[0], told=told)
     for name in strategies:
         strategy(name, setup.task, loaded.recipe.groups)
-    return setup
+    return device.split(":")[0], setup
 
 
 def _play(loaded: LoadedRecipe, left: Sequence[Cell], data: Path, out: Path, workers: int) -> None:

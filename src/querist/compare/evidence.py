@@ -90,6 +90,11 @@ def where(cell: Mapping[str, Any]) -> str:
     return str(cell.get("_path") or f"cell {cell.get('strategy')} p{cell.get('policy')} s{cell.get('seed')}")
 
 
+def labels_before(cell: Mapping[str, Any]) -> int:
+    """The labels that a cell needed besides those it bought. The test set is not among them: it only measures."""
+    return sum(count for purpose, count in (cell.get("accounts") or {}).items() if purpose != "test")
+
+
 def device_kind(cell: Mapping[str, Any]) -> str:
     """`cpu` or `cuda`, without the number of the device."""
     return str(cell["environment"].get("device", "cpu")).split(":")[0]

@@ -15,6 +15,7 @@ from queue import Empty
 from typing import Any
 
 from querist.compare.cells import FULL, START, Cell, play_cell
+from querist.compare.evidence import device_kind
 from querist.core.loop import Event
 from querist.errors import QueristError
 from querist.recipes.recipe import LoadedRecipe, parse_recipe
@@ -31,34 +32,26 @@ def planned(loaded: LoadedRecipe) -> list[Cell]:
     return cells + [Cell(FULL, seed) for seed in recipe.seeds]
 
 
-def missing(loaded: LoadedRecipe, cells: Sequence[Cell], out: Path, data_hash: str) -> list[Cell]:
-    """Those that have no JSON yet.
+def missing(loaded: LoadedRecipe, cells: Sequence[Cell], out: Path, data_hash: str, device: str) -> list[Cell]:
+    """Those that have no JSON yet. All JSONs there are looked at, before hours are spent on what cannot be summed up.
 
     Raises:
-        QueristError: a JSON there is of another recipe or of other data: they must not be mixed.
+        QueristError: one of them is of another recipe, other data or another kind of device: they must not be mixed.
     """
-    left = []
-    for cell in cells:
-        path = out / "cells" / cell.file_name
-        if not path.exists():
-            left.append(cell)
-            continue
+    expected = {"recipe": loaded.hash, "data": data_hash, "device": device}
+    for path in sorted((out / "cells").glob("*.json")):
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
-            recipe, data = found["recipe_hash"], found["data_hash"]
+            was = {"recipe": found["recipe_hash"], "data": found["data_hash"], "device": device_kind(found)}
         except (ValueError, KeyError, TypeError) as error:
             raise QueristError(f"{path} is not a cell ({error})", "remove the file; it will be played again") from error
-        if recipe != loaded.hash:
-            raise QueristError(
-                f"{path} was played with recipe {recipe}, not {loaded.hash}: the recipe has changed",
-                "choose another --out, or remove the cells that are out of date",
-            )
-        if data != data_hash:
-            raise QueristError(
-                f"{path} was played on data {data}, not {data_hash}: the data have changed",
-                "restore the data, choose another --out, or remove the cells that are out of date",
-            )
-    return left
+        for what, value in expected.items():
+            if was[what] != value:
+                raise QueristError(
+                    f"{path} was played with {what} {was[what]}, not {value}: the {what} has changed",
+                    f"use the {what} of these cells, choose another --out, or remove the cells that are out of date",
+                )
+    return [cell for cell in cells if not (out / "cells" / cell.file_name).exists()]
 
 
 def expected_seconds(cells: Sequence[Cell], out: Path) -> float | None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from querist.compare import curves, statistics
 from querist.compare.comparisons import RANDOM, all_tests
-from querist.compare.evidence import FULL, START, Cell, check_together, read_cells
+from querist.compare.evidence import FULL, START, Cell, check_together, labels_before, read_cells
 from querist.compare.verdict import decide
 from querist.core.snapshots import write_atomically
 
@@ -138,7 +138,7 @@ def _strategy(
         "aubc": {seed: curves.aubc(budgets, [curve[str(b)][seed] for b in budgets]) for seed in group},
         "seconds_select": _mean(c.get("seconds_select") for c in cells),
         "peak_mb": max((c["peak_mb"] for c in cells if c.get("peak_mb") is not None), default=None),
-        "labels_all": _mean(c["points"][-1]["labels"] + sum((c.get("accounts") or {}).values()) for c in cells),
+        "labels_all": _mean(c["points"][-1]["labels"] + labels_before(c) for c in cells),
         "gap_closed": closed,
         "part_gains": _part_gains(group, budgets, start_parts, larger),
         "bought": _bought(cells, budgets),

@@ -6,25 +6,28 @@ groups but for the units already gone.
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from querist.core import rng
 from querist.core.observation import Groups
-from querist.core.view import GameView
 from querist.errors import QueristError
+
+if TYPE_CHECKING:
+    from querist.core.step import Game
 
 
 class Candidates(ABC):
     """Offers groups. ``per_group`` says how many of each group a batch of a given size takes."""
 
     @abstractmethod
-    def build(self, view: GameView, seed: int, game: int, step: int) -> Groups:
-        """The groups of a step.
+    def build(self, game: "Game", step: int) -> Groups:
+        """The groups of a step; without a single candidate the game is over.
 
         Args:
-            view: who may still be asked.
-            seed: of the run; ``game`` and ``step`` say when.
+            game: its view says who may still be asked, its task where units lie in an embedding.
+            step: which step.
         """
 
     @abstractmethod
@@ -46,9 +49,10 @@ class GlobalPool(Candidates):
 
     limit: int | None = None
 
-    def build(self, view: GameView, seed: int, game: int, step: int) -> Groups:
-        units = view.free_units()
-        units = units[np.argsort(rng.keys(units, seed, "candidates", game, step), kind="stable")][: self.limit]
+    def build(self, game: "Game", step: int) -> Groups:
+        units = game.view.free_units()
+        keys = rng.keys(units, game.seed, "candidates", game.episode, step)
+        units = units[np.argsort(keys, kind="stable")][: self.limit]
         return Groups(units[None], np.ones((1, len(units)), dtype=bool))
 
     def per_group(self, batch: int) -> int:
@@ -72,39 +76,40 @@ class ClusterPools(Candidates):
     groups: int
     size: int
 
-    def build(self, view: GameView, seed: int, game: int, step: int) -> Groups:
-        free = view.free_units()
+    def build(self, game: "Game", step: int) -> Groups:
+        seed, episode = game.seed, game.episode
+        free = game.view.free_units()
         if not len(free):
-            return self._deal(free, seed, game, step)
+            return self._deal(free, seed, episode, step)
         need = self.groups * self.size
-        source = view.pool.sources(free)[:, 0]
+        source = game.pool.sources(free)[:, 0]
         images, count = np.unique(source, return_counts=True)
-        order = np.argsort(rng.keys(images, seed, "images", game, step), kind="stable")
+        order = np.argsort(rng.keys(images, seed, "images", episode, step), kind="stable")
         enough = int(np.searchsorted(np.cumsum(count[order]), need, side="right")) + 1
         kept = np.isin(source, images[order[:enough]])
         units = free[kept]
-        chosen = units[self._draw(units, source[kept], seed, game, step)][:need]
-        return self._deal(chosen, seed, game, step)
+        chosen = units[self._draw(units, source[kept], seed, episode, step)][:need]
+        return self._deal(chosen, seed, episode, step)
 
     @staticmethod
-    def _draw(units: np.ndarray, source: np.ndarray, seed: int, game: int, step: int) -> np.ndarray:
+    def _draw(units: np.ndarray, source: np.ndarray, seed: int, episode: int, step: int) -> np.ndarray:
         """The order in which units are drawn: the k-th ring of an image's clock takes its k-th unit by key."""
-        order = np.lexsort((rng.keys(units, seed, "candidates", game, step), source))
+        order = np.lexsort((rng.keys(units, seed, "candidates", episode, step), source))
         starts = np.flatnonzero(np.r_[True, np.diff(source[order]) != 0])
         rank = np.arange(len(order)) - np.repeat(starts, np.diff(np.r_[starts, len(order)]))
         ring = source[order].astype(np.int64) * 1_000_003 + rank
-        waits = -np.log(rng.uniforms(ring, seed, "rings", game, step))
+        waits = -np.log(rng.uniforms(ring, seed, "rings", episode, step))
         total = np.cumsum(waits)
         times = total - np.repeat(total[starts] - waits[starts], np.diff(np.r_[starts, len(order)]))
         return order[np.argsort(times, kind="stable")]
 
-    def _deal(self, chosen: np.ndarray, seed: int, game: int, step: int) -> Groups:
+    def _deal(self, chosen: np.ndarray, seed: int, episode: int, step: int) -> Groups:
         """Shuffle and cut into runs of equal length (but for one), so that near exhaustion every pool gets its share.
 
         Runs, and not turn by turn: a unit that is gone moves others only across the ends of the runs, so most
         units stay in the pool where another strategy meets them.
         """
-        chosen = chosen[np.argsort(rng.keys(chosen, seed, "deal", game, step), kind="stable")]
+        chosen = chosen[np.argsort(rng.keys(chosen, seed, "deal", episode, step), kind="stable")]
         ends = np.arange(self.groups + 1) * len(chosen) // self.groups
         group = np.repeat(np.arange(self.groups), np.diff(ends))
         units = np.full((self.groups, self.size), -1, dtype=np.int64)

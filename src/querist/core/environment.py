@@ -61,7 +61,7 @@ class QueryEnvironment(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
         self._seed, self._episode, self._step = 0, 0, 0
         self.game = new_game(0, 1)
         self.observation = offer(self.game, 0)
-        G, N = self.observation.groups.units.shape
+        self._shape = G, N = self.observation.groups.units.shape
         self._k = self.game.candidates.per_group(self.game.batch)
         fields = self.observation.schema.candidates
         low = np.concatenate([np.full(f.size, min(f.low, 0.0)) for f in fields] or [np.zeros(0)])
@@ -119,9 +119,10 @@ class QueryEnvironment(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
         return info
 
     def _seen(self) -> dict[str, np.ndarray]:
+        """The observation in the shape of the first one: groups that have shrunk are padded, outside the mask."""
         seen: Observation = self.observation
-        return {
-            "state": seen.state.astype(np.float32),
-            "candidates": seen.candidates,
-            "mask": seen.groups.mask.astype(np.int8),
-        }
+        mask = np.zeros(self._shape, dtype=np.int8)
+        candidates = np.zeros((*self._shape, seen.schema.width), dtype=np.float32)
+        G, N = seen.groups.mask.shape
+        mask[:G, :N], candidates[:G, :N] = seen.groups.mask, seen.candidates
+        return {"state": seen.state.astype(np.float32), "candidates": candidates, "mask": mask}

@@ -10,62 +10,14 @@ import numpy as np
 
 from querist.core import rng
 from querist.core.answers import Labels
-from querist.core.candidates import Candidates
 from querist.core.ledger import Ledger
 from querist.core.lock import RunLock
-from querist.core.oracle import Oracle
-from querist.core.policy import Policy
-from querist.core.pool import Pool
-from querist.core.snapshots import Snapshots, encode_arrays, read_arrays, write_atomically
-from querist.core.split import Role, Split
-from querist.core.step import Featuriser, Game, advance
-from querist.core.task import CountsAnswers, Task
+from querist.core.plan import Parts, Plan, check_budget
+from querist.core.snapshots import Snapshots, encode_arrays, make_folder, read_arrays, remove_drafts, write_atomically
+from querist.core.split import Role
+from querist.core.step import Game, advance
+from querist.core.task import CountsAnswers
 from querist.errors import QueristError
-
-
-@dataclass(frozen=True)
-class Plan:
-    """The numbers of a deployment.
-
-    Args:
-        seed: of everything random.
-        batch: questions per step.
-        marks: budgets, in cost, at which a final training is measured; the last one is the budget.
-        start: optimiser steps before the first question, on the starting set.
-        update: optimiser steps after each step's answers.
-        final: optimiser steps of a mark's final training, from the initial weights.
-        update_every: update after every so many steps.
-    """
-
-    seed: int
-    batch: int
-    marks: tuple[int, ...]
-    start: int
-    update: int
-    final: int
-    update_every: int = 1
-
-    def __post_init__(self) -> None:
-        if not self.marks or list(self.marks) != sorted(set(self.marks)) or self.marks[0] <= 0:
-            raise QueristError(f"budgets must be positive and rise, not {list(self.marks)}", "such as [120, 240]")
-        if self.batch <= 0:
-            raise QueristError(f"a batch of {self.batch} questions per step", "ask at least one")
-        if self.update_every < 1:
-            raise QueristError(f"an update after every {self.update_every} steps", "update after every 1 or more")
-
-
-@dataclass(frozen=True, eq=False)
-class Parts:
-    """What a deployment plays with."""
-
-    pool: Pool
-    split: Split
-    task: Task
-    policy: Policy
-    candidates: Candidates
-    featuriser: Featuriser
-    oracle: Oracle
-    labels_per_source: int = 1
 
 
 @dataclass(frozen=True)
@@ -101,7 +53,7 @@ class Deployment:
         QueristError: another process writes to this run; or the folder holds another run.
     """
 
-    must_agree = ("recipe_hash", "data_hash", "strategy", "seed")
+    must_agree = ("recipe_hash", "data_hash", "strategy", "seed", "plan", "pool", "split")
 
     def __init__(
         self,
@@ -117,6 +69,8 @@ class Deployment:
         parts.policy.check(parts.task)
         parts.candidates.per_group(plan.batch)
         parts.split.check(parts.pool)
+        check_budget(parts, plan)
+        about = {**about, "plan": repr(plan), "pool": parts.pool.digest(), "split": parts.split.digest()}
         self._lock = RunLock(folder)
         try:
             path = folder / "ledger.sqlite"
@@ -237,7 +191,7 @@ class Deployment:
             return Event("waiting", self.ledger.money(self._game_id)[0], {"step": step})
         if not outcome.questions:
             return Event("done", self.ledger.money(self._game_id)[0], {"exhausted": True})
-        log: dict[str, Any] = dict(outcome.log)
+        log: dict[str, Any] = outcome.log | policy.learn(game, outcome, game.stream("learn", step))
         digest = self._snapshots.save(self._state())
         self.ledger.close_step(self._game_id, step, digest, log)
         self._tidy()
@@ -266,11 +220,10 @@ class Deployment:
                 found = task.evaluate(sources)
                 values[name, "final"] = (found.value, {"parts": found.part_values})
         models = self.folder / "models"
-        models.mkdir(exist_ok=True)
+        make_folder(models)
         task.save(models / f"labels-{mark:06d}.safetensors")
         log |= {"seconds": time.perf_counter() - began}
-        bought = self._bought(labels)
-        values["account", "final"] = (0.0, {"bought": bought, **log})
+        values["account", "final"] = (0.0, {"bought": self._bought(labels), **log})
         self.ledger.evaluate(self._game_id, mark, values)
         task.restore(trajectory)
         details = {name: value for (name, _), (value, _) in values.items() if name != "account"}
@@ -283,6 +236,7 @@ class Deployment:
 
     def _state(self) -> dict[str, np.ndarray]:
         task = {f"task/{name}": array for name, array in self.parts.task.snapshot().items()}
+        task |= {f"features/{name}": array for name, array in self.parts.featuriser.snapshot().items()}
         return task | {f"policy/{name}": array for name, array in self.parts.policy.snapshot().items()}
 
     def _restore(self, digest: str, policy: bool = True) -> None:
@@ -291,11 +245,11 @@ class Deployment:
     def _apply(self, arrays: Mapping[str, np.ndarray], policy: bool) -> None:
         self.parts.task.restore({k[5:]: v for k, v in arrays.items() if k.startswith("task/")})
         if policy:
+            self.parts.featuriser.restore({k[9:]: v for k, v in arrays.items() if k.startswith("features/")})
             self.parts.policy.restore({k[7:]: v for k, v in arrays.items() if k.startswith("policy/")})
 
     def _tidy(self) -> None:
-        """Remove snapshots that are no longer needed, and what a killed process left half written."""
+        """Remove snapshots that nothing needs any more, and what a killed process left half written."""
         closings = self.ledger.closings(self._game_id)
         self._snapshots.keep_only({closings[0][1], closings[-1][1]})
-        for draft in (self.folder / "models").glob(".*"):
-            draft.unlink(missing_ok=True)
+        remove_drafts(self.folder / "models")

@@ -96,8 +96,9 @@ class Groups:
         return self.units[self.mask]
 
     def digest(self) -> str:
-        """16 hexadecimal digits over who was offered, in which order."""
-        raw = self.units.astype(np.int64).tobytes() + self.mask.tobytes() + repr(self.units.shape).encode()
+        """16 hexadecimal digits over who was offered, in which order, under which circumstance."""
+        shape = repr((self.units.shape, self.context)).encode()
+        raw = self.units.astype(np.int64).tobytes() + self.mask.tobytes() + shape
         return hashlib.sha256(raw).hexdigest()[:16]
 
 

@@ -3,12 +3,17 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from querist.core.observation import Observation, Schema
 from querist.core.task import Task
 from querist.errors import QueristError
+
+if TYPE_CHECKING:
+    from querist.core.candidates import Candidates
+    from querist.core.step import Featuriser, Game, Outcome
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +90,18 @@ class Policy(ABC):
     @abstractmethod
     def _select(self, observation: Observation, k: int, rng: np.random.Generator) -> Selection:
         """The hook of :meth:`select`."""
+
+    def learn(self, game: "Game", outcome: "Outcome", rng: np.random.Generator) -> dict[str, float]:
+        """After each step of a deployment: for policies that learn while they are used; returns what to log."""
+        return {}
+
+    def own_candidates(self, form: str) -> "Candidates | None":
+        """The groups of a policy that brings its own; None: those of the form it is named with."""
+        return None
+
+    def own_featuriser(self, task: Task) -> "Featuriser | None":
+        """The featuriser of a policy that brings its own; None: its fields, side by side."""
+        return None
 
     def snapshot(self) -> dict[str, np.ndarray]:
         """What a policy that learns while it is deployed must keep; nothing for all others."""

@@ -57,7 +57,8 @@ CREATE TRIGGER bought_before BEFORE INSERT ON questions
     AND EXISTS (
       SELECT 1 FROM (SELECT NEW.source AS s UNION ALL SELECT NEW.other WHERE NEW.other IS NOT NULL)
       WHERE NOT EXISTS (SELECT 1 FROM given JOIN games ON games.parent = given.game
-                        WHERE games.id = NEW.game AND given.source = s));
+                        WHERE games.id = NEW.game AND given.source = s
+                          AND given.purpose NOT IN ('reward', 'test')));
 END;
 CREATE TRIGGER pay AFTER INSERT ON questions BEGIN
   UPDATE games SET spent = spent + NEW.cost WHERE id = NEW.game;

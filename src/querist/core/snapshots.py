@@ -13,6 +13,29 @@ from safetensors.numpy import save as encode_tensors
 
 from querist.errors import QueristError
 
+DRAFTS = (".new", ".partial")
+"""How the names of files end that are being written; a killed process leaves them."""
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, if they are not there.
+
+    Raises:
+        QueristError: the disk is full or not writable.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        what = f"{folder}: cannot be made ({error.strerror})"
+        raise QueristError(what, "free some space or check the permissions, then go on") from error
+
+
+def remove_drafts(folder: Path) -> None:
+    """Remove what killed processes left half written in a folder, and nothing else."""
+    for path in folder.glob("*"):
+        if path.suffix in DRAFTS:
+            path.unlink(missing_ok=True)
+
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Write a file that is either complete under its name or absent, even after a power cut; makes its folder.
@@ -75,8 +98,7 @@ class Snapshots:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        for draft in folder.glob("*.new"):
-            draft.unlink(missing_ok=True)
+        remove_drafts(folder)
 
     def save(self, arrays: Mapping[str, np.ndarray]) -> str:
         """Keep arrays; returns their digest once they are safe on disk."""

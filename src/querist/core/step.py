@@ -2,7 +2,7 @@
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,6 +66,15 @@ class Featuriser(ABC):
     def observe(self, game: Game, groups: Groups, step: int) -> Observation:
         """What a policy sees when these groups are offered."""
 
+    def snapshot(self) -> dict[str, np.ndarray]:
+        """What must be kept between steps, such as the statistics of a standardiser; nothing for most."""
+        return {}
+
+    def restore(self, snapshot: Mapping[str, np.ndarray]) -> None:
+        """Back to a snapshot."""
+        if snapshot:
+            raise ValueError(f"{type(self).__name__} keeps no state, but the snapshot has some")
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -89,7 +98,7 @@ class Outcome:
 
 def offer(game: Game, step: int) -> Observation:
     """Whom a step offers, and what is known of them."""
-    groups = game.candidates.build(game.view, game.seed, game.episode, step)
+    groups = game.candidates.build(game, step)
     return game.featuriser.observe(game, groups, step)
 
 
@@ -130,7 +139,7 @@ def advance(
         log |= game.task.fit(
             labels,
             new=game.view.bought(q.id for q in _since_last_update(game, step)),
-            unlabelled=None,
+            unlabelled=game.view.unlabelled(),
             steps=game.update,
             phase="step",
             rng=game.stream("fit", step),

@@ -114,6 +114,12 @@ class GameView:
         known = [q for q in self._order if spent is None or self._paid[q] <= spent]
         return self._labels(known, self._given)
 
+    def unlabelled(self) -> np.ndarray | None:
+        """The sources of which something may still be asked, ascending; None where the pool cannot be listed."""
+        if self._free is None:
+            return None
+        return np.unique(self.pool.sources(np.flatnonzero(self._free))[:, 0])
+
     def bought(self, questions: Iterable[int]) -> Labels:
         """The labels that these questions bought, in the order of the answers, and nothing given."""
         wanted = set(questions)

@@ -7,8 +7,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from querist.acquisition.registry import strategy
-from querist.core.loop import Deployment, Parts, Plan
+from querist.core.loop import Deployment
 from querist.core.oracle import SimulatedOracle
+from querist.core.plan import Parts, Plan
 from querist.core.problem import Progress, Setup
 from querist.errors import QueristError
 from querist.recipes.contents import same_data

@@ -7,7 +7,7 @@ from PIL import Image
 from querist.core.split import Role
 from querist.errors import QueristError
 from querist.tasks.segmentation.problem import ModelSpec, RegionProblem
-from tiny import CLASSES, TinyNet, tiny_schedule, write_folder
+from tiny import CLASSES, VOID, TinyNet, tiny_schedule, write_folder
 
 COUNTS = {"train": 9, "val": 4, "test": 3}
 PROBLEM = RegionProblem((24, 32), (8, 10), "folder", start=3, state=2, model=ModelSpec("tiny.TinyNet"))
@@ -68,6 +68,25 @@ def test_a_smaller_reward_set_is_drawn_by_the_seed(folder):
     assert roles(drawn[0])["POOL"] == roles(PROBLEM.build(folder, 0, "cpu"))["POOL"]
 
 
+def test_a_reward_set_can_be_held_out_of_the_pool(folder):
+    """As Cityscapes needs it: its public test masks are void, so its validation split is the test set."""
+    setup = replace(PROBLEM, reward="train", reward_images=2, test="val").build(folder, 0, "cpu")
+    found = roles(setup)
+    assert {name: len(sources) for name, sources in found.items()} == {
+        "UNUSED": 0, "POOL": 2, "START": 3, "STATE": 2, "REWARD": 2, "TEST": 4
+    }  # fmt: skip
+    assert max(found["REWARD"]) < 9  # of the training split
+    assert found["TEST"] == [9, 10, 11, 12]
+
+
+def test_a_set_without_a_labelled_pixel_cannot_be_measured_on(folder):
+    for mask in (folder / "masks" / "test").iterdir():
+        Image.fromarray(np.full((24, 32), VOID, dtype=np.uint8)).save(mask)
+    setup = PROBLEM.build(folder, 0, "cpu")
+    with pytest.raises(QueristError, match=r"not one pixel of the 3 images .* test/0"):
+        setup.task.evaluate(setup.split.sources(Role.TEST))
+
+
 def test_to_select_for_people_no_mask_is_needed(folder):
     for path in (folder / "masks" / "train").iterdir():
         path.unlink()
@@ -92,10 +111,11 @@ def test_the_data_hash_is_of_the_content(folder, tmp_path):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"start": 7}, "7 starting and 2 state images leave nothing of 9"),
+        ({"start": 7}, "7 starting, 2 state and 0 reward images leave nothing of 9"),
         ({"reward": "validation"}, "no split 'validation', only train, val, test"),
         ({"reward": "test"}, "pool, reward and test are train, test, test"),
         ({"reward": "train"}, "pool, reward and test are train, train, test"),
+        ({"reward": "train", "reward_images": 7}, "and 7 reward images leave nothing of 9"),
         ({"layout": "coco"}, "no layout 'coco'"),
         ({"region": (30, 30)}, "do not fit"),
         ({"image": (0, 32)}, "do not fit"),

@@ -50,7 +50,8 @@ class RegionProblem(Problem):
         region: (height, width) of a region on them.
         layout: ``camvid``, ``cityscapes``, ``folder`` or ``auto``.
         pool: the data set's split that the pool, the starting set and the state set are drawn from.
-        reward: the split that is the reward set; ``reward_images`` at most so many of it, drawn by the seed.
+        reward: the split that is the reward set; ``reward_images`` at most so many of it, drawn by the seed. If it is
+            the pool's split, so many images are held out of the pool.
         test: the split of the final numbers.
         start: images of the pool's split that are labelled from the start.
         state: images that only describe the state, disjoint from the pool.
@@ -113,11 +114,13 @@ class RegionProblem(Problem):
 
     def _load(self, listing: Listing, labelled: bool, progress: Progress | None) -> Mapping[str, SplitArrays]:
         wanted = [self.pool, self.reward, self.test] if labelled else [self.pool]
-        if len(set(wanted)) < len(wanted):
+        if self.test in wanted[:2] or (self.reward == self.pool and self.reward_images is None):
             raise QueristError(
                 f"pool, reward and test are {', '.join(wanted)}: one split in two roles would leak",
-                "name three different splits (problem.pool, problem.reward, problem.test)",
+                "name three different splits (problem.pool, problem.reward, problem.test); a reward set that is held "
+                "out of the pool's split needs its size (problem.reward_images)",
             )
+        wanted = list(dict.fromkeys(wanted))
         loaded: dict[str, SplitArrays] = {}
         for name in wanted:
             if name not in listing.splits:
@@ -140,18 +143,22 @@ class RegionProblem(Problem):
         pool = sizes[self.pool]
         if not labelled:
             return Split(roles)
-        if self.start + self.state >= pool:
+        held_out = (self.reward_images or 0) if self.reward == self.pool else 0
+        taken = self.start + self.state + held_out
+        if taken >= pool:
             raise QueristError(
-                f"{self.start} starting and {self.state} state images leave nothing of {pool} to ask about",
-                "lower problem.start or problem.state",
+                f"{self.start} starting, {self.state} state and {held_out} reward images leave nothing of {pool}",
+                "lower problem.start, problem.state or problem.reward_images",
             )
         order = rng.generator(seed, "split").permutation(pool)
         roles[order[: self.start]] = Role.START
         roles[order[self.start : self.start + self.state]] = Role.STATE
-        reward = pool + rng.generator(seed, "reward").permutation(sizes[self.reward])
-        roles[pool : pool + sizes[self.reward]] = Role.UNUSED
-        roles[reward[: self.reward_images]] = Role.REWARD
-        roles[pool + sizes[self.reward] :] = Role.TEST
+        roles[order[self.start + self.state : taken]] = Role.REWARD
+        if not held_out:
+            reward = pool + rng.generator(seed, "reward").permutation(sizes[self.reward])
+            roles[reward] = Role.UNUSED
+            roles[reward[: self.reward_images]] = Role.REWARD
+        roles[len(roles) - sizes[self.test] :] = Role.TEST
         return Split(roles)
 
 

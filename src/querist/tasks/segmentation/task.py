@@ -207,6 +207,12 @@ class SegmentationTask(Task):
                 found = self.model(images).argmax(dim=1)
                 truth = torch.from_numpy(np.stack([self.data.mask(s) for s in batch])).to(self._device)
                 counts.append(confusion_counts(found, truth, len(self.parts), self.data.void_id).cpu().numpy())
+        if not any(part.any() for part in counts):
+            first = self.data.names[sources[0]] if len(sources) else "there are none"
+            raise QueristError(
+                f"not one pixel of the {len(sources)} images to measure on is labelled (the first: {first})",
+                "measure on a split with masks; those of Cityscapes' public test split are void",
+            )
         return evaluation(sources, np.concatenate(counts))
 
     # Capabilities -------------------------------------------------------------------------------------------------

@@ -1,0 +1,75 @@
+"""What a deployment plays with, and its numbers."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from querist.core.candidates import Candidates
+from querist.core.oracle import Oracle
+from querist.core.policy import Policy
+from querist.core.pool import ColumnarPool, Pool
+from querist.core.split import Role, Split
+from querist.core.step import Featuriser
+from querist.core.task import Task
+from querist.errors import QueristError
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The numbers of a deployment.
+
+    Args:
+        seed: of everything random.
+        batch: questions per step.
+        marks: budgets, in cost, at which a final training is measured; the last one is the budget.
+        start: optimiser steps before the first question, on the starting set.
+        update: optimiser steps after each step's answers.
+        final: optimiser steps of a mark's final training, from the initial weights.
+        update_every: update after every so many steps.
+    """
+
+    seed: int
+    batch: int
+    marks: tuple[int, ...]
+    start: int
+    update: int
+    final: int
+    update_every: int = 1
+
+    def __post_init__(self) -> None:
+        if not self.marks or list(self.marks) != sorted(set(self.marks)) or self.marks[0] <= 0:
+            raise QueristError(f"budgets must be positive and rise, not {list(self.marks)}", "such as [120, 240]")
+        if self.batch <= 0:
+            raise QueristError(f"a batch of {self.batch} questions per step", "ask at least one")
+        if self.update_every < 1:
+            raise QueristError(f"an update after every {self.update_every} steps", "update after every 1 or more")
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """What a deployment plays with."""
+
+    pool: Pool
+    split: Split
+    task: Task
+    policy: Policy
+    candidates: Candidates
+    featuriser: Featuriser
+    oracle: Oracle
+    labels_per_source: int = 1
+
+
+def check_budget(parts: Parts, plan: Plan) -> None:
+    """A budget that the pool cannot take would be reported as if it had been spent.
+
+    Raises:
+        QueristError: it is larger than what all units of the pool cost together.
+    """
+    if not isinstance(parts.pool, ColumnarPool):
+        return
+    units = parts.pool.units_of(parts.split.sources(Role.POOL))
+    worth = int(np.sum(parts.pool.costs(units)))
+    if plan.marks[-1] > worth:
+        raise QueristError(
+            f"a budget of {plan.marks[-1]} cannot be spent: the whole pool costs {worth}", "lower the budgets"
+        )
