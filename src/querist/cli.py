@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from importlib.metadata import version
 from typing import Any
@@ -29,6 +29,13 @@ def _parser() -> Any:
         verbs.add_subcommand(name, sub, help=what)
         return sub
 
+    _add_players(verb)
+    _add_followers(verb)
+    return parser
+
+
+def _add_players(verb: Callable[[str, str], Any]) -> None:
+    """The verbs that play: demo, compare, run."""
     demo = verb("demo", "See it work in about two minutes on scenes drawn for it; needs no download.")
     demo.add_argument("--out", type=str, default="querist-demo", help="where the demo's folder is made")
 
@@ -50,6 +57,9 @@ def _parser() -> Any:
     run.add_argument("--seed", type=int, default=0, help="of everything random")
     run.add_argument("--set", type=str, action="append", default=None, metavar="KEY=VALUE", help=_SET)
 
+
+def _add_followers(verb: Callable[[str, str], Any]) -> None:
+    """The verbs that go on with what there is: resume, status, select, report."""
     resume = verb("resume", "Go on with a run that was stopped or killed; ends bit by bit as if it never had been.")
     resume.add_argument("run", type=str, help="the run's folder")
     resume.add_argument("--data", type=str, default=None, help="where the data are now, if they have moved")
@@ -72,7 +82,6 @@ def _parser() -> Any:
     report = verb("report", "Write summary.json and report.html of a comparison's cells anew.")
     report.add_argument("folder", type=str, help="the comparison's folder")
     report.add_argument("--data", type=str, default=None, help="give the data to show pictures of the chosen regions")
-    return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -51,6 +51,9 @@ def play(run: Deployment, setup: Setup, loaded: LoadedRecipe) -> None:
             progress.update(bar, completed=event.spent, note=note)
             if event.kind == "mark":
                 progress.console.print(f"  {event.spent} labels: {problem.metric} {words(event)} {problem.unit}")
+                for name, parts in event.details["undetermined"].items():
+                    if parts:
+                        progress.console.print(f"    left out, the {name} set has none: {', '.join(parts)}")
             if event.kind == "waiting":
                 progress.console.print("Waiting for answers; 'querist resume' goes on once they are there.")
     say(f"Run: {run.folder}")

@@ -72,10 +72,11 @@ def play_cell(loaded: LoadedRecipe, cell: Cell, data: Path, out: Path, watch: Wa
                     watch(cell, event)
             measured = _measured(setup, run.ledger)
         accounts = run.ledger.given(1)
+    seconds = max(measured.pop("seconds_played", 0.0), time.perf_counter() - began)
     document = _header(loaded, cell, setup) | measured
     document |= {
         "accounts": accounts,
-        "seconds": time.perf_counter() - began,
+        "seconds": seconds,
         "peak_mb": peak_mb(),
         "environment": environment(device, loaded.recipe.threads),
     }
@@ -135,6 +136,9 @@ def _measured(setup: Setup, ledger: Ledger) -> dict[str, Any]:
                 "seconds_step": round(logs[step]["seconds_step"], 4),
             }
         )
+    # What earlier processes of a killed cell took counts too.
+    played = sum(log.get("seconds_step", log.get("seconds", 0.0)) for log in logs.values())
+    played += sum(row["details"].get("seconds", 0.0) for row in ledger.evaluations(game["id"]))
     answers = sum(1 for _ in ledger.answers(game["id"]))
     return {
         "points": list(points.values()),
@@ -148,6 +152,7 @@ def _measured(setup: Setup, ledger: Ledger) -> dict[str, Any]:
             "budget": int(game["budget"]),
             "repeats": len(questions) - len({q.unit for q in questions}),
         },
+        "seconds_played": played,
         "seconds_select": float(np.mean([s["seconds_select"] for s in steps])) if steps else None,
     }
 

@@ -1,7 +1,7 @@
 """The deployment: steps until the budget is spent, measured at marks, stopped and resumed anywhere."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -226,7 +226,8 @@ class Deployment:
         values["account", "final"] = (0.0, {"bought": self._bought(labels), **log})
         self.ledger.evaluate(self._game_id, mark, values)
         task.restore(trajectory)
-        details = {name: value for (name, _), (value, _) in values.items() if name != "account"}
+        details: dict[str, Any] = {name: value for (name, _), (value, _) in values.items() if name != "account"}
+        details["undetermined"] = {name: _undetermined(task.parts, found) for (name, _), (_, found) in values.items()}
         return Event("mark", mark, details)
 
     def _bought(self, labels: Labels) -> list[float]:
@@ -253,3 +254,8 @@ class Deployment:
         closings = self.ledger.closings(self._game_id)
         self._snapshots.keep_only({closings[0][1], closings[-1][1]})
         remove_drafts(self.folder / "models")
+
+
+def _undetermined(parts: Sequence[str], found: Mapping[str, Any]) -> list[str]:
+    """The classes or joints of which a set has nothing: left out of the metric, and said."""
+    return [part for part, value in zip(parts, found.get("parts", ()), strict=False) if value is None]
