@@ -37,6 +37,7 @@ def test_rows_hold_what_the_summary_says():
 
 def test_shares_that_nobody_reaches_get_no_column():
     assert shares_reached(tiny()) == (["90"], ["95"])
+    assert shares_reached({**tiny(), "full_supervision": None}) == ([], [])  # nothing is said of what is not known
 
 
 def test_the_p_shown_is_the_most_corrected_one():

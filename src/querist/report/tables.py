@@ -113,7 +113,9 @@ def p_shown(test: Mapping[str, Any]) -> float | None:
 
 
 def shares_reached(summary: Mapping[str, Any]) -> tuple[list[str], list[str]]:
-    """The shares of full supervision that some strategy reaches, and those that none does."""
+    """The shares of full supervision that some strategy reaches, and those that none does; none if it is not known."""
+    if summary["full_supervision"] is None:
+        return [], []
     shares = list(dict.fromkeys(share for found in summary["labels_to"].values() for share in found))
     reached = [s for s in shares if any((f or {}).get(s) for f in summary["labels_to"].values())]
     return reached, [s for s in shares if s not in reached]
