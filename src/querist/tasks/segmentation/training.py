@@ -23,8 +23,7 @@ class Training:
         crop: (height, width) of a crop; None: the whole image.
         replay: the share of a batch that is drawn from what was known before: in the ``step`` phase from older answers
             and the given images (0 trains on the newest answers alone, as the released code of RALIS does), in the
-            ``final`` phase from the given images. Without it a few bought regions in many images would crowd out the
-            fully labelled ones, or the other way round.
+            ``final`` phase from the given images, whatever the numbers of given and of bought images are.
     """
 
     optimiser: Optimiser = field(default_factory=Optimiser)
