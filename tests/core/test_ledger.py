@@ -29,7 +29,7 @@ def contents(ledger) -> list[str]:
         return list(db.iterdump())
 
 
-def refused(ledger, words, action, *arguments, **named) -> None:
+def check_refused(ledger, words, action, *arguments, **named) -> None:
     """The action breaks a rule, and nothing at all is written."""
     before = contents(ledger)
     with pytest.raises(LedgerRuleError, match=words):
@@ -57,24 +57,24 @@ def test_questions_stand_as_they_were_asked(ledger):
 
 def test_repeats_are_forbidden(ledger):
     ask(ledger, 0, 0)
-    refused(ledger, "asked twice .*a@0", ask, ledger, 1, 1, 0)
-    refused(ledger, "asked twice", ask, ledger, 1, 2, 2)
-    refused(ledger, "step 0", ask, ledger, 0, 1)  # nor is a step opened twice
+    check_refused(ledger, "asked twice .*a@0", ask, ledger, 1, 1, 0)
+    check_refused(ledger, "asked twice", ask, ledger, 1, 2, 2)
+    check_refused(ledger, "step 0", ask, ledger, 0, 1)  # nor is a step opened twice
 
 
 def test_overspending_is_forbidden_to_the_last_unit(ledger):
-    refused(ledger, "overspend the budget", ask, ledger, 0, 0, 1, 2, 3, 4)  # five at 2 of 8
+    check_refused(ledger, "overspend the budget", ask, ledger, 0, 0, 1, 2, 3, 4)  # five at 2 of 8
     ask(ledger, 0, 0, 1, 2)
-    refused(ledger, "overspend .*c@0", ask, ledger, 1, 3, 4)
+    check_refused(ledger, "overspend .*c@0", ask, ledger, 1, 3, 4)
     ask(ledger, 1, 3)
     assert ledger.money(1) == (8, 8)
-    refused(ledger, "overspend", ask, ledger, 2, 4)
+    check_refused(ledger, "overspend", ask, ledger, 2, 4)
 
 
 @pytest.mark.parametrize("name", NAMES[3:])
 def test_only_the_pool_may_be_asked_about(ledger, name):
     unit = POOL.unit(f"{name}@1")
-    refused(ledger, f"outside the pool .*{name}@1", ask, ledger, 0, 0, unit)
+    check_refused(ledger, f"outside the pool .*{name}@1", ask, ledger, 0, 0, unit)
     ask(ledger, 0, 0)
 
 
@@ -84,23 +84,25 @@ def test_a_pair_needs_both_its_images_in_the_pool(tmp_path):
         ledger.start_game(pairs, SPLIT, 9)
         for other in ("start", "test"):
             unit = pairs.unit(f"a~{other}")
-            refused(ledger, "outside the pool", ledger.ask, 1, 0, pairs, [Asking(unit)], {})
+            check_refused(ledger, "outside the pool", ledger.ask, 1, 0, pairs, [Asking(unit)], {})
         ledger.ask(1, 0, pairs, [Asking(pairs.unit("a~b"), None, "a")], {})
         repeat = [Asking(pairs.unit("b~a"), None, "b")]  # met again under another anchor, it is the same unit
-        refused(ledger, "asked twice", ledger.ask, 1, 1, pairs, repeat, {})
+        check_refused(ledger, "asked twice", ledger.ask, 1, 1, pairs, repeat, {})
 
 
 def test_the_test_set_is_in_no_game(ledger):
     roles = np.array([1, 1, 1, 2, 3, 4, 1, 0])
-    refused(ledger, "a test image was to be put into a pool", ledger.start_game, POOL, Split(roles), 4, "inner", 1, 1)
+    check_refused(
+        ledger, "a test image was to be put into a pool", ledger.start_game, POOL, Split(roles), 4, "inner", 1, 1
+    )
     roles = np.array([5, 1, 1, 2, 3, 4, 5, 0])
-    refused(
+    check_refused(
         ledger, "image of a pool was to be put into a test", ledger.start_game, POOL, Split(roles), 4, "inner", 1, 1
     )
 
 
 def test_there_is_one_deployment(ledger):
-    refused(ledger, "one deployment only", ledger.start_game, POOL, SPLIT, 9)
+    check_refused(ledger, "one deployment only", ledger.start_game, POOL, SPLIT, 9)
     assert ledger.game("outer")["id"] == 1
     assert ledger.game("inner", 1) is None
     for kind, parent in (("inner", None), ("outer", 1), ("inner", 99)):
@@ -116,13 +118,13 @@ def test_episodes_play_with_bought_and_given_labels_and_are_never_charged(ledger
         POOL, Split(np.where(np.isin(SPLIT.roles, (1, 2)), Role.POOL, Role.UNUSED)), 6, "inner", 1, 1
     )
     for unit in (silent.unit, unsure.unit, 4):  # not answered, "cannot tell", never asked
-        refused(ledger, "never bought", ask, ledger, 0, unit, game=inner)
+        check_refused(ledger, "never bought", ask, ledger, 0, unit, game=inner)
     ask(ledger, 0, bought.unit, POOL.unit("start@1"), game=inner)
     assert ledger.money(inner) == (4, 6)
     assert ledger.money(1) == (6, 8)
     ledger.answer(unsure.id, YES, revision=1)
     ask(ledger, 1, unsure.unit, game=inner)
-    refused(ledger, "overspend", ask, ledger, 2, POOL.unit("start@0"), game=inner)
+    check_refused(ledger, "overspend", ask, ledger, 2, POOL.unit("start@0"), game=inner)
     again = ledger.start_game(POOL, Split(np.where(SPLIT.roles == 1, Role.POOL, 0)), 4, "inner", 2, 1)
     ask(ledger, 0, bought.unit, game=again)  # another episode may ask the same
     assert ledger.money(1) == (6, 8)
@@ -140,16 +142,16 @@ def test_answers_are_idempotent_and_corrections_keep_both(ledger):
     before = contents(ledger)
     ledger.answer(question.id, YES.copy())
     assert contents(ledger) == before
-    refused(ledger, "answered differently before", ledger.answer, question.id, NO)
-    refused(ledger, "answered differently before", ledger.answer, question.id, None)
-    refused(ledger, "left out", ledger.answer, question.id, NO, revision=2)
+    check_refused(ledger, "answered differently before", ledger.answer, question.id, NO)
+    check_refused(ledger, "answered differently before", ledger.answer, question.id, None)
+    check_refused(ledger, "left out", ledger.answer, question.id, NO, revision=2)
     ledger.answer(question.id, NO, revision=1)
     ledger.answer(question.id, NO, revision=1)
     found = [(unit, None if blob is None else ledger.decode(blob).tolist()) for _, _, unit, blob in ledger.answers(1)]
     assert found == [("a@0", [1]), ("a@0", [0])]
     assert ledger.counts(1) == {"questions": 1, "answers": 1}
     assert ledger.money(1) == (2, 8)  # a correction costs nothing
-    refused(ledger, "does not exist", ledger.answer, 99, YES)
+    check_refused(ledger, "does not exist", ledger.answer, 99, YES)
 
 
 def test_equal_answers_are_stored_once(ledger):
@@ -173,13 +175,13 @@ def test_closings_and_evaluations_are_kept_in_order_and_once(ledger):
     for step in (-1, 0, 1):
         ledger.close_step(1, step, f"sha{step}", {"loss": 0.1})
     assert [(step, sha) for step, sha, _ in ledger.closings(1)] == [(-1, "sha-1"), (0, "sha0"), (1, "sha1")]
-    refused(ledger, "the end of step 1", ledger.close_step, 1, 1, "other", {})
+    check_refused(ledger, "the end of step 1", ledger.close_step, 1, 1, "other", {})
     ledger.evaluate(1, 8, {("test", "final"): (0.7, {"parts": [1.0, None]}), ("reward", "final"): (0.6, {})})
     ledger.evaluate(1, 4, {("test", "final"): (0.5, {})})
     rows = [(r["labels"], r["part"], r["value"], r["details"]) for r in ledger.evaluations(1)]
     assert rows == [(4, "test", 0.5, {}), (8, "reward", 0.6, {}), (8, "test", 0.7, {"parts": [1.0, None]})]
     both = {("new", "final"): (0.1, {}), ("test", "final"): (0.9, {})}
-    refused(ledger, "evaluation at 8", ledger.evaluate, 1, 8, both)  # all of it or nothing
+    check_refused(ledger, "evaluation at 8", ledger.evaluate, 1, 8, both)  # all of it or nothing
     with pytest.raises(ValueError, match="JSON"):
         ledger.close_step(1, 2, "sha", {"loss": float("nan")})
     assert len(ledger.closings(1)) == 3

@@ -33,7 +33,9 @@ def test_other_runs_are_free(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
     with RunLock(tmp_path / "a"), RunLock(tmp_path / "b"):
-        pass
+        for folder in ("a", "b"):  # both are really held
+            with pytest.raises(QueristError, match=f"{folder} is being written"):
+                RunLock(tmp_path / folder)
 
 
 def test_an_exception_frees_it(tmp_path):

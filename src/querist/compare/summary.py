@@ -50,12 +50,8 @@ def summarise(cells: Sequence[Cell], recipe: Mapping[str, Any] | None = None) ->
     for name, entry in strategies.items():
         entry["to_random"] = _along(entry, strategies.get(RANDOM), budgets, larger) if name != RANDOM else {}
     summary: dict[str, Any] = {
-        "format": first["format"],
-        "recipe": first["recipe"],
-        "recipe_hash": first["recipe_hash"],
+        **{key: first[key] for key in ("format", "recipe", "recipe_hash", "task", "data_hash")},
         "settings": dict(recipe) if recipe is not None else None,
-        "task": first["task"],
-        "data_hash": first["data_hash"],
         "metric": dict(first["metric"]),
         "budgets": budgets,
         "seeds": sorted({int(c["seed"]) for c in cells if c["strategy"] in strategies}),

@@ -1,17 +1,13 @@
 """Semantic segmentation with a feature pyramid, on any torchvision backbone (ALGORITHMS 1.2, 1.6)."""
 
-from collections.abc import Iterator
-
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from querist.errors import QueristError
 from querist.nn.backbone import Backbone
-from querist.nn.dropout import dropout_passes
+from querist.nn.head import SplitAtTheHead, resize
 
 
-class FPN(nn.Module):
+class FPN(SplitAtTheHead):
     """Feature pyramid network with a segmentation head (Kirillov et al. 2019, in the form used by RALIS).
 
     Four maps of the backbone are brought to ``width`` channels and added from coarse to fine. Each level then
@@ -39,21 +35,14 @@ class FPN(nn.Module):
         head: int = 128,
         dropout: float = 0.5,
     ) -> None:
-        super().__init__()
-        if not 0 <= dropout < 1:
-            raise QueristError(f"the dropout of the FPN is {dropout}", "choose a share in [0, 1)")
+        super().__init__(dropout)
         self.classes = classes
-        self.dropout = dropout
         self.backbone = Backbone(backbone, weights)
         self.lateral = nn.ModuleList(nn.Conv2d(channels, width, 1) for channels in self.backbone.channels)
         self.levels = nn.ModuleList(_level(width, head) for _ in self.backbone.channels)
         self.smooth = nn.ModuleList(nn.Conv2d(head, head, 3, padding=1) for _ in self.backbone.channels[1:])
         self.classifier = nn.Conv2d(len(self.levels) * head, classes, 3, padding=1)
         self.to(memory_format=torch.channels_last)  # on CPUs a third faster than the default layout
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Class scores of every pixel, (B, 3, H, W) normalised images -> logits (B, C, H, W)."""
-        return self.classify(self.features(x), x.shape[-2:])
 
     def features(self, x: Tensor) -> Tensor:
         """All that comes before the classifier.
@@ -67,37 +56,11 @@ class FPN(nn.Module):
         maps = self.backbone(x.contiguous(memory_format=torch.channels_last))
         pyramid = [lateral(m) for lateral, m in zip(self.lateral, maps, strict=True)]
         for fine, coarse in ((2, 3), (1, 2), (0, 1)):
-            pyramid[fine] = pyramid[fine] + _resize(pyramid[coarse], pyramid[fine].shape[-2:])
+            pyramid[fine] = pyramid[fine] + resize(pyramid[coarse], pyramid[fine].shape[-2:])
         finest, *others = [level(p) for level, p in zip(self.levels, pyramid, strict=True)]
         size = finest.shape[-2:]
-        smoothed = [smooth(_resize(level, size)) for smooth, level in zip(self.smooth, others, strict=True)]
+        smoothed = [smooth(resize(level, size)) for smooth, level in zip(self.smooth, others, strict=True)]
         return torch.cat([finest, *smoothed], dim=1)
-
-    def classify(self, features: Tensor, size: tuple[int, int] | torch.Size) -> Tensor:
-        """Class scores from :meth:`features`, enlarged to ``size`` (height, width): logits (B, C, H, W)."""
-        return _resize(self.classifier(features), size)
-
-    def classify_dropout(
-        self,
-        features: Tensor,
-        size: tuple[int, int] | torch.Size,
-        passes: int,
-        generator: torch.Generator | None = None,
-    ) -> Iterator[Tensor]:
-        """Monte-Carlo passes of the classifier; all that lies before it is computed once (ALGORITHMS 1.6).
-
-        Dropout acts element by element on the concatenated map, right before the classifier's convolution.
-
-        Args:
-            features: (B, 4 * head, h, w) from :meth:`features`.
-            size: height and width of the result.
-            passes: how many passes.
-            generator: on the device of the features; fixes the masks.
-
-        Returns:
-            Logits (B, C, H, W), one pass at a time, so that memory does not grow with the passes.
-        """
-        return dropout_passes(features, lambda kept: self.classify(kept, size), self.dropout, passes, generator)
 
 
 def _level(width: int, head: int) -> nn.Sequential:
@@ -107,7 +70,3 @@ def _level(width: int, head: int) -> nn.Sequential:
         nn.Conv2d(width, head, 3, padding=1),
         nn.ReLU(inplace=True),
     )
-
-
-def _resize(maps: Tensor, size: tuple[int, int] | torch.Size) -> Tensor:
-    return functional.interpolate(maps, size=tuple(size), mode="bilinear", align_corners=False)

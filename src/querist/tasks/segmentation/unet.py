@@ -1,15 +1,12 @@
 """A small U-Net for small images and networks that start from nothing, as in the demo."""
 
-from collections.abc import Iterator
-
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from querist.nn.dropout import dropout_passes
+from querist.nn.head import SplitAtTheHead, resize
 
 
-class UNet(nn.Module):
+class UNet(SplitAtTheHead):
     """An encoder to stride 16 and a decoder with skips back to stride 2 (after Ronneberger et al. 2015, much reduced).
 
     Args:
@@ -19,10 +16,7 @@ class UNet(nn.Module):
     """
 
     def __init__(self, classes: int, width: int = 16, dropout: float = 0.5) -> None:
-        super().__init__()
-        if not 0 <= dropout < 1:
-            raise ValueError(f"dropout must lie in [0, 1), got {dropout}")
-        self.dropout = dropout
+        super().__init__(dropout)
         self.down = nn.ModuleList(
             [
                 _block(3, width, 2),
@@ -37,10 +31,6 @@ class UNet(nn.Module):
         self.classifier = nn.Conv2d(2 * width, classes, 1)
         self.to(memory_format=torch.channels_last)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Class scores of every pixel, (B, 3, H, W) normalised images -> logits (B, C, H, W)."""
-        return self.classify(self.features(x), x.shape[-2:])
-
     def features(self, x: Tensor) -> Tensor:
         """All that comes before the classifier: (B, 3, H, W) -> (B, 2 * width, H / 2, W / 2)."""
         x = x.contiguous(memory_format=torch.channels_last)
@@ -49,29 +39,11 @@ class UNet(nn.Module):
             x = level(x)
             skips.append(x)
         for level, skip in zip(self.up, reversed(skips[:-1]), strict=True):
-            x = level(torch.cat([_resize(x, skip.shape[-2:]), skip], dim=1))
+            x = level(torch.cat([resize(x, skip.shape[-2:]), skip], dim=1))
         return x
-
-    def classify(self, features: Tensor, size: tuple[int, int] | torch.Size) -> Tensor:
-        """Class scores from :meth:`features`, enlarged to ``size`` (height, width): logits (B, C, H, W)."""
-        return _resize(self.classifier(features), size)
-
-    def classify_dropout(
-        self,
-        features: Tensor,
-        size: tuple[int, int] | torch.Size,
-        passes: int,
-        generator: torch.Generator | None = None,
-    ) -> Iterator[Tensor]:
-        """Logits (B, C, H, W) of Monte-Carlo passes; see :func:`querist.nn.dropout.dropout_passes`."""
-        return dropout_passes(features, lambda kept: self.classify(kept, size), self.dropout, passes, generator)
 
 
 def _block(channels: int, width: int, stride: int = 1) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(channels, width, 3, stride, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True)
     )
-
-
-def _resize(maps: Tensor, size: tuple[int, int] | torch.Size) -> Tensor:
-    return functional.interpolate(maps, size=tuple(size), mode="bilinear", align_corners=False)
