@@ -2,6 +2,7 @@
 
 import os
 import platform
+import subprocess
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -43,7 +44,20 @@ def environment(device: str, threads: int) -> dict[str, str | int]:
             found[package] = version(package)
         except PackageNotFoundError:
             found[package] = "unknown"
-    return found | {"device": device, "threads": threads}
+    commit = _commit()
+    return found | ({"commit": commit} if commit else {}) | {"device": device, "threads": threads}
+
+
+def _commit() -> str | None:
+    """The commit of the checkout that runs, with a mark where files were changed; None for an installed package."""
+    root = Path(__file__).parents[3]
+    if not (root / ".git").exists():
+        return None
+    try:
+        words = ["git", "-C", str(root), "describe", "--always", "--dirty", "--exclude=*"]
+        return subprocess.run(words, capture_output=True, text=True, check=True, timeout=10).stdout.strip() or None  # noqa: S603
+    except (OSError, subprocess.SubprocessError):
+        return None
 
 
 def prepare(loaded: LoadedRecipe) -> str:

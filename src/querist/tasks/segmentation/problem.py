@@ -55,6 +55,8 @@ class RegionProblem(Problem):
         test: the split of the final numbers.
         start: images of the pool's split that are labelled from the start.
         state: images that only describe the state, disjoint from the pool.
+        split_seed: draws the split; None: the run's own seed does. Policies that are trained on the starting images and
+            deployed on several seeds need one split for all of them, or they would have seen labels of the pool.
         model: see :class:`ModelSpec`.
         schedule: the training of each phase.
         inference_batch: images per forward pass.
@@ -68,6 +70,7 @@ class RegionProblem(Problem):
     test: str = "test"
     start: int = 100
     state: int = 10
+    split_seed: int | None = None
     reward_images: int | None = None
     model: ModelSpec = field(default_factory=ModelSpec)
     schedule: Schedule = field(default_factory=Schedule)
@@ -105,7 +108,8 @@ class RegionProblem(Problem):
         task = SegmentationTask(
             everything, model, self.region, schedule=self.schedule, device=device, inference_batch=self.inference_batch
         )
-        split = self._split({name: len(arrays.names) for name, arrays in splits.items()}, seed, labelled)
+        drawn_by = seed if self.split_seed is None else self.split_seed
+        split = self._split({name: len(arrays.names) for name, arrays in splits.items()}, drawn_by, labelled)
         # What the masks' ids stand for is part of the data: another class map is another data set.
         files = {"the class map": classes.fingerprint()}
         files |= {name: content for arrays in splits.values() for name, content in arrays.files}
