@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from querist.kernels.confusion import confusion_counts
+from querist.kernels.gradient_embedding import factorised_kmeans_plus_plus
 from querist.kernels.k_centre import k_centre_greedy
 from querist.kernels.regions import region_class_counts, region_means
 from querist.kernels.uncertainty import pixel_uncertainty
@@ -150,6 +151,20 @@ def dropout_passes(quick: bool) -> tuple[str, Case]:
     return f"{images}x3x180x240, {passes} passes, width 64", Case(head_only, whole_network)
 
 
+def badge(quick: bool) -> tuple[str, Case]:
+    n, d, classes, picks = (400, 64, 5, 20) if quick else (20_000, 512, 20, 100)
+    # Small whole numbers, so that both forms compute exactly and must draw the same rows.
+    a = torch.randint(-2, 3, (n, classes), generator=_seeded()).float()
+    h = torch.randint(0, 3, (n, d), generator=_seeded()).float()
+
+    def multiplied_out() -> Tensor:
+        gradients = (a[:, :, None] * h[:, None, :]).flatten(1)
+        return factorised_kmeans_plus_plus(torch.ones(n, 1), gradients, picks, _seeded())
+
+    case = Case(lambda: factorised_kmeans_plus_plus(a, h, picks, _seeded()), multiplied_out, agree=torch.equal)
+    return f"{n}x{d}, {classes} classes, {picks} picks", case
+
+
 BENCHMARKS = (
     Benchmark("k-centre", "one matrix-vector product", k_centre, limit=1.3),
     Benchmark("confusion", "boolean masks class by class", confusion),
@@ -158,4 +173,5 @@ BENCHMARKS = (
     Benchmark("pixel-uncertainty", "softmax, log-softmax, topk, argmax", uncertainty),
     Benchmark("camvid-small-step", "image by image, loops over regions and classes", step),
     Benchmark("dropout-passes", "the whole network each pass", dropout_passes),
+    Benchmark("badge", "the same sampler on the n x (C d) gradients", badge),
 )

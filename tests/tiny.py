@@ -39,6 +39,12 @@ class SplitNet(TinyNet):
     def features(self, images: Tensor, /) -> Tensor:
         return functional.avg_pool2d(self.body(images), 2)
 
+    def classify(self, features: Tensor, size: tuple[int, int] | torch.Size, /) -> Tensor:
+        return functional.interpolate(self.head(features), tuple(size))
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.classify(self.features(images), images.shape[2:])
+
     def classify_dropout(
         self, features: Tensor, size: tuple[int, int], passes: int, generator: torch.Generator, /
     ) -> Iterator[Tensor]:

@@ -11,6 +11,8 @@ from querist.errors import QueristError
 
 _RECIPE = "a shipped recipe's name, or the path of a YAML file"
 _DATA = "the data folder (default: the recipe's folder below QUERIST_DATA)"
+_STRATEGY = "who chooses, such as margin/group (default: entropy/global, or what --policy is)"
+_POLICY = "a trained policy: a card's folder, or 'default', the one that comes with querist"
 _SET = "change the recipe: key=value, such as problem.start=50; may be given several times"
 
 
@@ -35,7 +37,7 @@ def _parser() -> Any:
 
 
 def _add_players(verb: Callable[[str, str], Any]) -> None:
-    """The verbs that play: demo, compare, run."""
+    """The verbs that play: demo, compare, train, run."""
     demo = verb("demo", "See it work in about two minutes on scenes drawn for it; needs no download.")
     demo.add_argument("--out", type=str, default="querist-demo", help="where the demo's folder is made")
 
@@ -49,11 +51,20 @@ def _add_players(verb: Callable[[str, str], Any]) -> None:
     compare.add_argument("--pictures", type=bool, default=True, help="whether the report shows the chosen regions")
     compare.add_argument("--set", type=str, action="append", default=None, metavar="KEY=VALUE", help=_SET)
 
+    train = verb("train", "Train a policy on a recipe's starting set and write it as a policy card.")
+    train.add_argument("recipe", type=str, help=_RECIPE)
+    train.add_argument("--data", type=str, default=None, help=_DATA)
+    train.add_argument("--out", type=str, default=None, help="the card's folder (default: policies/RECIPE-STRATEGY-N)")
+    train.add_argument("--strategy", type=str, default="ralis/sound", help="what to train, such as ralis/faithful")
+    train.add_argument("--number", type=int, default=0, help="which of several policies; the seed of its training")
+    train.add_argument("--set", type=str, action="append", default=None, metavar="KEY=VALUE", help=_SET)
+
     run = verb("run", "Play one deployment with the simulated oracle: ask, answer, learn, until the budget is spent.")
     run.add_argument("recipe", type=str, help=_RECIPE)
     run.add_argument("--data", type=str, default=None, help=_DATA)
     run.add_argument("--out", type=str, default=None, help="the run's folder (default: runs/RECIPE-STRATEGY-SEED)")
-    run.add_argument("--strategy", type=str, default="entropy/global", help="who chooses, such as margin/group")
+    run.add_argument("--strategy", type=str, default=None, help=_STRATEGY)
+    run.add_argument("--policy", type=str, default=None, help=_POLICY)
     run.add_argument("--seed", type=int, default=0, help="of everything random")
     run.add_argument("--set", type=str, action="append", default=None, metavar="KEY=VALUE", help=_SET)
 
@@ -72,7 +83,8 @@ def _add_followers(verb: Callable[[str, str], Any]) -> None:
     select.add_argument("recipe", type=str, help=_RECIPE)
     select.add_argument("--data", type=str, default=None, help=_DATA + "; masks are not needed")
     select.add_argument("--checkpoint", type=str, default=None, help="your model's weights, a .safetensors file")
-    select.add_argument("--strategy", type=str, default="entropy/global", help="who chooses, such as margin/group")
+    select.add_argument("--strategy", type=str, default=None, help=_STRATEGY)
+    select.add_argument("--policy", type=str, default=None, help=_POLICY)
     select.add_argument("--count", type=int, default=None, help="how many to select (default: the recipe's batch)")
     select.add_argument("--exclude", type=str, nargs="*", default=[], help="earlier batches, .json or .csv")
     select.add_argument("--out", type=str, default="batch", help="PATH without suffix: writes PATH.json and PATH.csv")

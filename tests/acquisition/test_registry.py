@@ -1,26 +1,38 @@
+import subprocess
+import sys
 from typing import ClassVar
 
+import numpy as np
 import pytest
 
 from querist.acquisition.entropy import Entropy
 from querist.acquisition.random import Random
-from querist.acquisition.registry import CLASSES, GroupForm, names, strategy
+from querist.acquisition.registry import CLASSES, FORMS, GLOBAL_ONLY, GroupForm, names, strategy
 from querist.core.candidates import ClusterPools, GlobalPool
 from querist.core.observation import Field
 from querist.core.plugin import load_class
 from querist.core.policy import Acquisition, Policy
+from querist.core.task import Embeds
 from querist.errors import QueristError
 from toy import ToyTask
 
 
 class Whole(ToyTask):
-    """Offers every field that a strategy of ours wants."""
+    """Offers every field and capability that a strategy of ours wants."""
 
     fields: ClassVar = {
         "entropy": Field("entropy"),
         "margin": Field("margin"),
+        "mutual_information": Field("mutual_information"),
         "classes": Field("classes", (2,), 0.0, 1.0, per_class=True),
+        "probabilities": Field("probabilities", (2,), 0.0, 1.0, per_class=True),
     }
+
+    def embedding_width(self):
+        return 3
+
+    def embed(self, units):
+        return np.zeros((len(units), 3), dtype=np.float32)
 
 
 class Widest(Acquisition):
@@ -32,7 +44,9 @@ class Widest(Acquisition):
 
 def test_every_name_makes_a_strategy():
     assert names() == [
-        "random", "strengthened_random", "entropy/global", "entropy/group", "margin/global", "margin/group"
+        "random", "strengthened_random", "entropy/global", "entropy/group", "margin/global", "margin/group",
+        "bald/global", "bald/group", "core_set/global", "core_set/group", "badge/global", "badge/group",
+        "typiclust/global", "prob_cover/global", "true_gain/global", "true_gain/group",
     ]  # fmt: skip
     for name in names():
         found = strategy(name, Whole(), GroupForm(3, 5))
@@ -40,7 +54,32 @@ def test_every_name_makes_a_strategy():
         assert isinstance(found.policy, load_class(CLASSES[name.split("/")[0]], Policy))
         form = ClusterPools(3, 5) if name.endswith("/group") else GlobalPool()
         assert found.candidates == form
-        assert tuple(f.name for f in found.featuriser.schema.candidates) == found.policy.fields
+        fields = (("embedding",) if Embeds in found.policy.needs else ()) + found.policy.fields
+        assert tuple(f.name for f in found.featuriser.schema.candidates) == fields
+
+
+def test_the_forms_known_by_name_are_those_of_the_classes():
+    for base, path in CLASSES.items():
+        assert load_class(path).forms == (("global",) if base in GLOBAL_ONLY else FORMS)
+
+
+@pytest.mark.parametrize("name", ["typiclust/group", "prob_cover/group"])
+def test_a_form_that_a_strategy_does_not_have_is_refused(name):
+    base = name.split("/")[0]
+    with pytest.raises(QueristError, match=f"'{base}' has no group form") as caught:
+        strategy(name, Whole())
+    assert f"{base}/global" in caught.value.fix
+
+
+def test_names_are_listed_without_torch():
+    code = "import sys; from querist.acquisition.registry import names; names(); assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("name", ["core_set", "badge", "typiclust", "prob_cover"])
+def test_a_task_without_embeddings_is_refused_before_the_run(name):
+    with pytest.raises(QueristError, match="needs a task that Embeds, and ToyTask does not"):
+        strategy(name, ToyTask())
 
 
 def test_a_name_without_a_form_is_global():
@@ -52,9 +91,7 @@ def test_a_name_without_a_form_is_global():
 
 def test_a_users_policy_is_a_strategy_by_its_class_path(monkeypatch):
     path = f"{Widest.__module__}.Widest"
-    monkeypatch.setitem(
-        __import__("sys").modules, Widest.__module__, __import__("types").SimpleNamespace(Widest=Widest)
-    )
+    monkeypatch.setitem(sys.modules, Widest.__module__, __import__("types").SimpleNamespace(Widest=Widest))
     found = strategy(f"{path}/group", ToyTask(), GroupForm(2, 4))
     assert isinstance(found.policy, Widest)
     assert found.candidates == ClusterPools(2, 4)

@@ -141,3 +141,35 @@ def test_with_rarer_updates_new_is_everything_since_the_last_one(deploy):
     with deploy(plan=plan) as run:
         list(run.play())
         assert [fit for fit in run.parts.task.fits if fit[0] == "step"] == [("step", 8, 8), ("step", 16, 8)]
+
+
+@pytest.mark.parametrize("keep_given", [True, False])
+def test_the_starting_set_serves_the_start_and_afterwards_only_if_it_is_kept(deploy, monkeypatch, keep_given):
+    learned = []
+    with deploy(plan=type(PLAN)(**{**vars(PLAN), "keep_given": keep_given})) as run:
+        fit = run.parts.task.fit
+
+        def spy(labels, **rest):
+            learned.append((rest["phase"], labels.given.tolist(), len(labels.units), rest["new"].given.tolist()))
+            return fit(labels, **rest)
+
+        monkeypatch.setattr(run.parts.task, "fit", spy)
+        list(run.play())
+        assert run.ledger.given(1)["start"] == 8  # it is paid for either way
+    kept = [12, 13] if keep_given else []
+    assert learned == [
+        ("start", [12, 13], 0, [12, 13]),
+        ("step", kept, 4, []),
+        ("step", kept, 8, []),
+        ("final", kept, 8, kept),
+        ("step", kept, 12, []),
+        ("step", kept, 16, []),
+        ("final", kept, 16, kept),
+    ]
+
+
+def test_whether_the_start_is_kept_belongs_to_the_plan_that_a_run_resumes_with(deploy):
+    with deploy() as run:
+        next(run.play())
+    with pytest.raises(QueristError, match="this run has plan"):
+        deploy(plan=type(PLAN)(**{**vars(PLAN), "keep_given": False}))

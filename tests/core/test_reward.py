@@ -59,3 +59,33 @@ def test_a_game_without_a_reward_set_is_refused(tmp_path):
     game = SimpleNamespace(task=task, split=Split(roles))
     with pytest.raises(QueristError, match="no reward set"):
         MetricGain().begin(game)
+
+
+def test_without_a_first_evaluation_the_first_reward_is_a_level_and_later_ones_are_gains():
+    task = ToyTask()
+    game, reward = a_game(task), MetricGain(10.0, evaluate_first=False)
+    sources = game.split.sources(Role.REWARD)
+    for _ in range(2):  # and so in every game
+        reward.begin(game)
+        levels = []
+        for step, weights in enumerate(([1.0, 1.0], [2.0, 1.0], [0.0, 0.0])):
+            before = task.evaluate(sources)
+            task.weights = np.array(weights)
+            gain = reward.measure(game, OUTCOMES[step])
+            levels.append(task.evaluate(sources).value)
+            expected = levels[0] if step == 0 else levels[step] - levels[step - 1]
+            assert gain.value == pytest.approx(10 * expected)
+            stream = game.stream("bootstrap", step)
+            error = 0.0 if step == 0 else 10 * paired_difference(before, task.evaluate(sources), stream)[1]
+            assert gain.standard_error == pytest.approx(error)
+
+
+def test_without_a_first_evaluation_a_game_is_still_checked():
+    game, reward = a_game(ToyTask()), MetricGain(evaluate_first=False)
+    evaluate, game.task.evaluate = game.task.evaluate, None  # nothing is measured before the first question
+    reward.begin(game)
+    game.task.evaluate = evaluate
+    with pytest.raises(ValueError, match="begin"):
+        MetricGain(evaluate_first=False).measure(game, OUTCOMES[1])
+    with pytest.raises(QueristError, match="no reward set"):
+        reward.begin(SimpleNamespace(task=game.task, split=Split(np.zeros(20, dtype=np.int8))))

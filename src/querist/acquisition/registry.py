@@ -20,8 +20,16 @@ CLASSES = {
     "strengthened_random": "querist.acquisition.strengthened_random.StrengthenedRandom",
     "entropy": "querist.acquisition.entropy.Entropy",
     "margin": "querist.acquisition.margin.Margin",
+    "bald": "querist.acquisition.bald.Bald",
+    "core_set": "querist.acquisition.core_set.CoreSet",
+    "badge": "querist.acquisition.badge.Badge",
+    "typiclust": "querist.acquisition.typiclust.TypiClust",
+    "prob_cover": "querist.acquisition.prob_cover.ProbCover",
+    "true_gain": "querist.acquisition.true_gain.TrueGain",
 }
 FORMS = ("global", "group")
+GLOBAL_ONLY = ("typiclust", "prob_cover")
+"""What their classes say in ``forms``, known here too: listing names must not import torch."""
 
 
 @dataclass(frozen=True)
@@ -62,14 +70,20 @@ def strategy(name: str, task: Task, groups: GroupForm | None = None) -> Strategy
     if slash and form not in FORMS:
         raise QueristError(f"{name!r}: there is no form {form!r}", f"choose among {', '.join(FORMS)}")
     policy: Policy = construct(CLASSES.get(base, base), {}, expected=Policy)
+    if (form or "global") not in policy.forms:
+        raise QueristError(
+            f"{base!r} has no {form or 'global'} form: how it chooses does not allow it",
+            f"use {' or '.join(f'{base}/{other}' for other in policy.forms)}",
+        )
     policy.check(task)
     shape = groups or GroupForm()
     usual = ClusterPools(shape.count, shape.size) if form == "group" else GlobalPool()
-    candidates = policy.own_candidates(form) or usual
+    candidates = policy.own_candidates(form or "global", shape.count) or usual
     return Strategy(name, policy, candidates, policy.own_featuriser(task) or FieldFeaturiser(task, policy.fields))
 
 
 def names() -> list[str]:
     """All names that need no class path."""
     plain = ["random", "strengthened_random"]
-    return plain + [f"{base}/{form}" for base in CLASSES if base not in plain for form in FORMS]
+    forms = {base: FORMS[:1] if base in GLOBAL_ONLY else FORMS for base in CLASSES if base not in plain}
+    return plain + [f"{base}/{form}" for base in forms for form in forms[base]]

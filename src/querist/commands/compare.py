@@ -2,22 +2,27 @@
 
 import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import yaml
+from rich.markup import escape
+from rich.progress import TaskID
 from rich.table import Table
 
 from querist.commands.report import write
-from querist.commands.show import bars, console, say, words
+from querist.commands.show import bars, console, gain, reading, say, words
 from querist.compare.cells import Cell
-from querist.compare.run import expected_seconds, missing, planned, play_cells
+from querist.compare.run import Job, expected_seconds, lessons, missing, planned, play_cells, trained_otherwise
 from querist.core.loop import Event
 from querist.core.problem import Setup
 from querist.core.snapshots import write_atomically
 from querist.errors import QueristError
 from querist.recipes.build import find_data, prepare, set_up
+from querist.recipes.learned import check, episodes, parse
 from querist.recipes.recipe import LoadedRecipe, load_recipe
+from querist.report.wording import plural
 
 
 def main(
@@ -55,17 +60,21 @@ def compare(
         seeds=tuple(loaded.recipe.seeds if seeds is None else seeds),
     )
     loaded = dataclasses.replace(loaded, recipe=changed)
-    device, setup = _check(loaded, data, strategies=changed.strategies)
+    device, setup = _check(loaded, data)
     cells = planned(loaded)
     left = missing(loaded, cells, out, setup.data_hash, device)
+    for folder in trained_otherwise(loaded, out):
+        console.print(f"[yellow]{escape(str(folder))} was trained otherwise than the recipe says now.")
+    taught = lessons(loaded, out) if left else []
     at_once = workers or max(1, (os.cpu_count() or 1) // loaded.recipe.threads)
     seconds = expected_seconds(left, out)
     if left:
         guess = (
             "unknown until the first has ended" if seconds is None else f"about {seconds / at_once / 60:.0f} minutes"
         )
-        console.print(f"{len(cells)} cells, {len(left)} to play, {at_once} at a time: {guess}")
-        _play(loaded, left, data, out, at_once)
+        policies = f"; {plural(len(taught), 'policy')} to train first" if taught else ""
+        console.print(f"{plural(len(cells), 'cell')}, {len(left)} to play, {at_once} at a time: {guess}{policies}")
+        _play(loaded, [*taught, *left], data, out, at_once)
     config = {**loaded.config, "strategies": list(changed.strategies), "seeds": list(changed.seeds)}
     write_atomically(out / "recipe.yaml", yaml.safe_dump(config, sort_keys=False).encode())
     report = write(out, config, setup if pictures else None)
@@ -73,35 +82,46 @@ def compare(
     return report
 
 
-def _check(loaded: LoadedRecipe, data: Path, strategies: Sequence[str]) -> tuple[str, Setup]:
+def _check(loaded: LoadedRecipe, data: Path) -> tuple[str, Setup]:
     """Everything that can be wrong is found here, before hours are spent."""
     from querist.acquisition.registry import strategy
-    from querist.commands.show import reading
 
+    recipe = loaded.recipe
     device = prepare(loaded)
     with reading() as told:
-        setup = set_up(loaded, data, loaded.recipe.seeds[0], told=told)
-    for name in strategies:
-        strategy(name, setup.task, loaded.recipe.groups)
+        setup = set_up(loaded, data, recipe.seeds[0], told=told)
+    taught = [name for name in recipe.strategies if parse(name)]
+    for name in recipe.strategies:
+        if name in taught:
+            check(loaded, setup, name)
+        else:
+            strategy(name, setup.task, recipe.groups)
+    others = recipe.seeds[1:2] if taught else ()
+    if any(set_up(loaded, data, seed).split.digest() != setup.split.digest() for seed in others):
+        raise QueristError(
+            f"{taught[0]} is trained on one starting set and played on all seeds, but each seed draws its own split: "
+            "it would have met labels of their pools",
+            "give the recipe one split for all seeds (--set problem.split_seed=0), or a single seed",
+        )
     return device.split(":")[0], setup
 
 
-def _play(loaded: LoadedRecipe, left: Sequence[Cell], data: Path, out: Path, workers: int) -> None:
-    budget = loaded.recipe.budgets[-1]
+def _play(loaded: LoadedRecipe, left: Sequence[Job], data: Path, out: Path, workers: int) -> None:
     with bars() as progress:
-        overall = progress.add_task("[bold]cells", total=len(left), note="")
-        tasks = {}
+        overall = progress.add_task("[bold]policies and cells", total=len(left), note="")
+        tasks: dict[Job, TaskID] = {}
 
-        def watch(cell: Cell, event: Event | None) -> None:
-            name = f"{cell.strategy}, seed {cell.seed}"
+        def watch(job: Job, event: Event | Mapping[str, Any] | None) -> None:
             if event is None:
                 progress.advance(overall)
-                if cell in tasks:
-                    progress.remove_task(tasks.pop(cell))
+                if job in tasks:
+                    progress.remove_task(tasks.pop(job))
                 return
-            if cell not in tasks:
-                tasks[cell] = progress.add_task(f"  {name}", total=budget, note="")
-            progress.update(tasks[cell], completed=event.spent, note=words(event))
+            if job not in tasks:
+                total = loaded.recipe.budgets[-1] if isinstance(job, Cell) else episodes(loaded, job.strategy)
+                tasks[job] = progress.add_task(f"  {job.label}", total=total, note="")
+            done, note = (event.spent, words(event)) if isinstance(event, Event) else (event["episode"], gain(event))
+            progress.update(tasks[job], completed=done, note=note)
 
         play_cells(loaded, left, data, out, workers, watch)
 

@@ -3,8 +3,9 @@
 import json
 from pathlib import Path
 
-from querist.commands.run import play
+from querist.commands.run import POLICY, play
 from querist.commands.show import console, reading
+from querist.core.card import PolicyCard
 from querist.core.ledger import Ledger
 from querist.errors import QueristError
 from querist.recipes.build import deployment, environment, prepare, set_up
@@ -36,6 +37,7 @@ def main(run: str, data: str | None = None) -> Path:
     seed = int(about["seed"])
     with reading() as told:
         setup = set_up(loaded, found, seed, told=told)
-    with deployment(loaded, setup, about["strategy"], seed, folder) as again:
+    card = PolicyCard.load(folder / POLICY) if "policy" in about else None
+    with deployment(loaded, setup, about["strategy"], seed, folder, card=card) as again:
         play(again, setup, loaded)
     return folder

@@ -3,19 +3,25 @@
 import json
 from pathlib import Path
 
-from querist.commands.show import bars, reading, say, words
+from querist.commands.show import bars, console, reading, say, words
+from querist.core.card import PolicyCard
 from querist.core.loop import Deployment
 from querist.core.problem import Setup
 from querist.errors import QueristError
 from querist.recipes.build import deployment, environment, find_data, prepare, set_up
+from querist.recipes.learned import chosen
 from querist.recipes.recipe import LoadedRecipe, load_recipe
+
+POLICY = "policy"
+"""In a run's folder: the card of the policy that plays it."""
 
 
 def main(
     recipe: str,
     data: str | None = None,
     out: str | None = None,
-    strategy: str = "entropy/global",
+    strategy: str | None = None,
+    policy: str | None = None,
     seed: int = 0,
     set: list[str] | None = None,
 ) -> Path:
@@ -25,7 +31,8 @@ def main(
         The run's folder.
     """
     loaded = load_recipe(recipe, set or [])
-    folder = Path(out or f"runs/{loaded.name}-{strategy.replace('/', '-')}-{seed}")
+    name, card = chosen(strategy, policy)
+    folder = Path(out or f"runs/{loaded.name}-{name.replace('/', '-')}-{seed}")
     if (folder / "ledger.sqlite").exists():
         raise QueristError(
             f"{folder} holds a run already", f"'querist resume {folder}' goes on; or choose another --out"
@@ -35,9 +42,21 @@ def main(
     with reading() as told:
         setup = set_up(loaded, found, seed, told=told)
     facts = {"data": str(found.absolute()), "environment": json.dumps(environment(device, loaded.recipe.threads))}
-    with deployment(loaded, setup, strategy, seed, folder, facts) as run:
+    if card is not None:
+        _warn_of_another_split(card, setup)
+        card.save(folder / POLICY)  # so that the run can be resumed wherever the card goes
+    with deployment(loaded, setup, name, seed, folder, facts, card=card) as run:
         play(run, setup, loaded)
     return folder
+
+
+def _warn_of_another_split(card: PolicyCard, setup: Setup) -> None:
+    about, split = card.training, setup.split.digest()
+    if about.get("data_hash") == setup.data_hash and about.get("split", split) != split:
+        console.print(
+            "[yellow]The policy was trained on another split of these data: it may have met labels of this pool. "
+            "With problem.split_seed in the recipe all seeds share one split."
+        )
 
 
 def play(run: Deployment, setup: Setup, loaded: LoadedRecipe) -> None:

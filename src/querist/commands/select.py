@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from querist.acquisition.registry import Strategy
-from querist.acquisition.registry import strategy as named
 from querist.commands.show import reading, say
 from querist.core.ledger import Ledger, Question
 from querist.core.observation import Observation
@@ -21,9 +20,10 @@ from querist.core.policy import Selection
 from querist.core.problem import Setup
 from querist.core.snapshots import write_atomically
 from querist.core.step import Game, offer
-from querist.core.task import LocatesUnits
+from querist.core.task import KnowsTruth, LocatesUnits
 from querist.errors import QueristError
-from querist.recipes.build import find_data, prepare, set_up
+from querist.recipes.build import find_data, named_strategy, prepare, set_up
+from querist.recipes.learned import chosen as who
 from querist.recipes.recipe import load_recipe
 
 
@@ -31,7 +31,8 @@ def main(
     recipe: str,
     data: str | None = None,
     checkpoint: str | None = None,
-    strategy: str = "entropy/global",
+    strategy: str | None = None,
+    policy: str | None = None,
     count: int | None = None,
     exclude: Sequence[str] = (),
     out: str = "batch",
@@ -46,6 +47,7 @@ def main(
     if count is not None and count < 1:
         raise QueristError(f"--count {count}: nothing to select", "ask for one unit or more")
     loaded = load_recipe(recipe, set or [])
+    name, card = who(strategy, policy)
     found = find_data(loaded, data)
     prepare(loaded)
     with reading() as told:
@@ -54,10 +56,12 @@ def main(
     if checkpoint is not None:
         task.load(Path(checkpoint))
     shape = dataclasses.replace(loaded.recipe.groups, count=count or loaded.recipe.batch)
-    chosen = named(strategy, task, shape)
-    if chosen.policy.fields and checkpoint is None:
+    chosen = named_strategy(dataclasses.replace(loaded.recipe, groups=shape), task, name, card)
+    if KnowsTruth in chosen.policy.needs:
+        raise QueristError(f"{name} looks at the answers, and nobody has given them", "it is a ceiling for studies")
+    if checkpoint is None and (card or chosen.policy.fields or chosen.policy.needs):
         raise QueristError(
-            f"{strategy} goes by what a model predicts, and there is no model",
+            f"{name} goes by what a model predicts, and there is no model",
             "give --checkpoint MODEL.safetensors (any model: --set problem.model.path=...), or use --strategy random",
         )
     with tempfile.TemporaryDirectory() as folder:
@@ -66,7 +70,11 @@ def main(
         selection = chosen.policy.select(seen, chosen.candidates.per_group(shape.count), game.stream("policy", 0))
         game.ledger.close()
     rows = _rows(setup, seen, selection)
-    path = _write(rows, Path(out), {"recipe": loaded.name, "strategy": strategy, "seed": seed})
+    path = _write(
+        rows,
+        Path(out),
+        {"recipe": loaded.name, "strategy": name, "seed": seed} | ({"policy": card.hash} if card else {}),
+    )
     say(f"{len(rows)} units in {path} and {path.with_suffix('.csv')}")
     return path
 

@@ -1,7 +1,8 @@
 """What all verbs show in the same way: the console, bars, and an event in words."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from rich.console import Console
 from rich.progress import (
@@ -56,3 +57,8 @@ def words(event: Event) -> str:
     if event.kind != "mark":
         return ""
     return "  ".join(f"{name} {value:.2f}" for name, value in event.details.items() if isinstance(value, float))
+
+
+def gain(episode: Mapping[str, Any]) -> str:
+    """An episode of a training in words."""
+    return f"gain {episode['return']:+.2f}, each of its steps ± {episode['standard_error']:.2f}"

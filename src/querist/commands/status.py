@@ -34,6 +34,7 @@ def look(folder: Path) -> dict[str, Any]:
         return {
             "recipe": about.get("recipe"),
             "strategy": about.get("strategy"),
+            "policy": about.get("policy"),
             "seed": about.get("seed"),
             "data": about.get("data"),
             "environment": codec.loads(about.get("environment", "{}")),
@@ -56,7 +57,8 @@ def look(folder: Path) -> dict[str, Any]:
 
 
 def _show(run: str, found: dict[str, Any]) -> None:
-    say(f"{run}: {found['recipe']}, {found['strategy']}, seed {found['seed']}")
+    policy = f" (policy {found['policy']})" if found["policy"] else ""
+    say(f"{run}: {found['recipe']}, {found['strategy']}{policy}, seed {found['seed']}")
     share = found["spent"] / found["budget"]
     console.print(f"  {found['spent']} of {found['budget']} labels bought ({share:.0%}), {found['steps_closed']} steps")
     if found["waiting_for"]:

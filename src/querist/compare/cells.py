@@ -13,6 +13,7 @@ import numpy as np
 from querist.compare.memory import peak_mb, reset_peak
 from querist.core import rng
 from querist.core.answers import Labels
+from querist.core.card import PolicyCard
 from querist.core.ledger import Ledger
 from querist.core.loop import Deployment, Event
 from querist.core.problem import Setup
@@ -20,6 +21,7 @@ from querist.core.snapshots import read_arrays, write_atomically
 from querist.core.split import Role
 from querist.core.task import CountsAnswers, KnowsTruth
 from querist.recipes.build import deployment, environment, prepare, set_up
+from querist.recipes.learned import parse
 from querist.recipes.recipe import LoadedRecipe
 
 START, FULL = "_start", "_full"
@@ -39,6 +41,34 @@ class Cell:
         """Of its JSON."""
         return f"{self.strategy.replace('/', '__')}--p{self.policy}--s{self.seed}.json"
 
+    @property
+    def label(self) -> str:
+        """For people."""
+        which = f", policy {self.policy}" if parse(self.strategy) else ""
+        return f"{self.strategy}{which}, seed {self.seed}"
+
+
+def card_folder(out: Path, strategy: str, policy: int) -> Path:
+    """Where a comparison keeps the card of a learned strategy's policy."""
+    return out / "policies" / f"{strategy.replace('/', '__')}--p{policy}"
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """Which policy of which learned strategy is trained."""
+
+    strategy: str
+    policy: int
+
+    @property
+    def label(self) -> str:
+        """For people."""
+        return f"training {self.strategy}, policy {self.policy}"
+
+    def folder(self, out: Path) -> Path:
+        """Of its card, in a comparison's folder."""
+        return card_folder(out, self.strategy, self.policy)
+
 
 Watcher = Callable[[Cell, Event], None]
 
@@ -49,7 +79,7 @@ def play_cell(loaded: LoadedRecipe, cell: Cell, data: Path, out: Path, watch: Wa
     Args:
         loaded: the recipe.
         data: the data folder.
-        out: the comparison's folder; what is under way lies in ``out/.work``.
+        out: the comparison's folder; what is under way lies in ``out/.work``, policies in ``out/policies``.
         watch: told what happens.
 
     Returns:
@@ -63,7 +93,8 @@ def play_cell(loaded: LoadedRecipe, cell: Cell, data: Path, out: Path, watch: Wa
     shared = work / f"start-{loaded.hash}-{setup.data_hash}-s{cell.seed}.safetensors"
     folder = work / f"{loaded.hash}-{cell.file_name.removesuffix('.json')}"
     name = "random" if cell.strategy in (START, FULL) else cell.strategy
-    with deployment(loaded, setup, name, cell.seed, folder, initial=shared) as run:
+    card = PolicyCard.load(card_folder(out, name, cell.policy)) if parse(name) else None
+    with deployment(loaded, setup, name, cell.seed, folder, initial=shared, card=card) as run:
         if cell.strategy in (START, FULL):
             measured = _reference(loaded, cell, setup, run, shared)
         else:
@@ -73,7 +104,7 @@ def play_cell(loaded: LoadedRecipe, cell: Cell, data: Path, out: Path, watch: Wa
             measured = _measured(setup, run.ledger)
         accounts = run.ledger.given(1)
     seconds = max(measured.pop("seconds_played", 0.0), time.perf_counter() - began)
-    document = _header(loaded, cell, setup) | measured
+    document = _header(loaded, cell, setup) | measured | ({"policy_hash": card.hash} if card else {})
     document |= {
         "accounts": accounts,
         "seconds": seconds,
@@ -89,7 +120,7 @@ def play_cell(loaded: LoadedRecipe, cell: Cell, data: Path, out: Path, watch: Wa
 
 def _header(loaded: LoadedRecipe, cell: Cell, setup: Setup) -> dict[str, Any]:
     problem = loaded.recipe.problem
-    _, slash, profile = cell.strategy.partition("/")
+    profile = cell.strategy.partition("/")[2] if parse(cell.strategy) else None
     return {
         "format": 1,
         "recipe": loaded.name,
@@ -97,7 +128,7 @@ def _header(loaded: LoadedRecipe, cell: Cell, setup: Setup) -> dict[str, Any]:
         "data_hash": setup.data_hash,
         "task": type(problem).__name__.removesuffix("Problem").lower(),
         "strategy": cell.strategy,
-        "profile": profile if slash and profile in ("sound", "faithful", "untrained", "shuffled") else None,
+        "profile": profile,
         "policy": cell.policy,
         "seed": cell.seed,
         "metric": {"name": problem.metric, "unit": problem.unit, "larger_is_better": True},

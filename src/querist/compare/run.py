@@ -1,10 +1,10 @@
-"""``compare``: play the missing cells, side by side where there are cores, then sum up."""
+"""``compare``: train the missing policies and play the missing cells, side by side where there are cores."""
 
 import json
 import multiprocessing
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -14,22 +14,61 @@ from pathlib import Path
 from queue import Empty
 from typing import Any
 
-from querist.compare.cells import FULL, START, Cell, play_cell
+from querist.compare.cells import FULL, START, Cell, Lesson, card_folder, play_cell
 from querist.compare.evidence import device_kind
+from querist.core.card import CARD, PolicyCard
 from querist.core.loop import Event
 from querist.errors import QueristError
+from querist.recipes.build import prepare, set_up
+from querist.recipes.learned import parse, train
 from querist.recipes.recipe import LoadedRecipe, parse_recipe
 
-Watcher = Callable[[Cell, Event | None], None]
-"""Told of a cell's events; None when the cell has ended."""
+Job = Cell | Lesson
+Watcher = Callable[[Job, Event | Mapping[str, Any] | None], None]
+"""Told of a cell's events and of a lesson's episodes; None when either has ended."""
 
 
 def planned(loaded: LoadedRecipe) -> list[Cell]:
     """All cells of a recipe, the references of all seeds first (their initial weights serve the others)."""
     recipe = loaded.recipe
     cells = [Cell(START, seed) for seed in recipe.seeds]
-    cells += [Cell(name, seed) for seed in recipe.seeds for name in recipe.strategies]
+    cells += [
+        Cell(name, seed, policy)
+        for seed in recipe.seeds
+        for name in recipe.strategies
+        for policy in range(recipe.train.of(name))
+    ]
     return cells + [Cell(FULL, seed) for seed in recipe.seeds]
+
+
+def lessons(loaded: LoadedRecipe, out: Path) -> list[Lesson]:
+    """The policies that a recipe's learned strategies still need."""
+    return [lesson for lesson in _wanted(loaded) if not (lesson.folder(out) / CARD).exists()]
+
+
+def trained_otherwise(loaded: LoadedRecipe, out: Path) -> list[Path]:
+    """The cards there whose training was not what the recipe says now. They are played all the same."""
+    now, found = loaded.config["train"], []
+    for lesson in _wanted(loaded):
+        folder = lesson.folder(out)
+        was = PolicyCard.load(folder).training.get("training") if (folder / CARD).exists() else None
+        if was is not None and any(was.get(key) != now[key] for key in now if "policies" not in key):
+            found.append(folder)
+    return found
+
+
+def _wanted(loaded: LoadedRecipe) -> list[Lesson]:
+    recipe = loaded.recipe
+    return [Lesson(name, i) for name in recipe.strategies if parse(name) for i in range(recipe.train.of(name))]
+
+
+def teach(loaded: LoadedRecipe, lesson: Lesson, data: Path, out: Path, watch: Watcher | None = None) -> None:
+    """Train a policy and keep its card in the comparison's folder. Killed half-way, it is begun anew."""
+    prepare(loaded)
+    setup = set_up(loaded, data, loaded.recipe.seeds[0])
+    train(loaded, setup, lesson.strategy, lesson.policy, lambda row: watch and watch(lesson, row)).save(
+        lesson.folder(out)
+    )
 
 
 def missing(loaded: LoadedRecipe, cells: Sequence[Cell], out: Path, data_hash: str, device: str) -> list[Cell]:
@@ -51,7 +90,22 @@ def missing(loaded: LoadedRecipe, cells: Sequence[Cell], out: Path, data_hash: s
                     f"{path} was played with {what} {was[what]}, not {value}: the {what} has changed",
                     f"use the {what} of these cells, choose another --out, or remove the cells that are out of date",
                 )
+        _same_policy(path, found, out)
     return [cell for cell in cells if not (out / "cells" / cell.file_name).exists()]
+
+
+def _same_policy(path: Path, found: Mapping[str, Any], out: Path) -> None:
+    """A learned strategy's cell was played by the very policy that lies beside it."""
+    if not found.get("policy_hash"):
+        return
+    folder = card_folder(out, found["strategy"], found["policy"])
+    if not (folder / CARD).exists():
+        raise QueristError(f"{path} was played with a policy that is not in {folder}", _PUT_BACK)
+    if PolicyCard.load(folder).hash != found["policy_hash"]:
+        raise QueristError(f"{path} was played with another policy than {folder}", _PUT_BACK)
+
+
+_PUT_BACK = "put its policy back, or remove the cell: it will be played again"
 
 
 def expected_seconds(cells: Sequence[Cell], out: Path) -> float | None:
@@ -67,28 +121,34 @@ def expected_seconds(cells: Sequence[Cell], out: Path) -> float | None:
     return sum(means.get(c.strategy in (START, FULL), max(every)) for c in cells)
 
 
-def play_cells(
-    loaded: LoadedRecipe, cells: Sequence[Cell], data: Path, out: Path, workers: int, watch: Watcher
-) -> None:
-    """Play cells in worker processes, references first. What has ended is kept whatever happens to the others.
+def play_cells(loaded: LoadedRecipe, jobs: Sequence[Job], data: Path, out: Path, workers: int, watch: Watcher) -> None:
+    """Work in processes: references and lessons first. What has ended is kept whatever happens to the others.
 
     Raises:
         QueristError: of the first cell that failed, after the ones under way have ended.
     """
     if workers <= 1:
-        for cell in cells:
-            play_cell(loaded, cell, data, out, watch)
-            watch(cell, None)
+        for job in sorted(jobs, key=_before_the_rest):
+            _do(loaded, job, data, out, watch)
+            watch(job, None)
         return
-    starts = [c for c in cells if c.strategy == START]
-    rest = [c for c in cells if c.strategy != START]
     with _pool(loaded, workers) as (pool, events):
-        for group in (starts, rest):
-            jobs = {
-                pool.submit(_worker, loaded.name, loaded.text, cell, str(data), str(out), events): cell
-                for cell in group
-            }
-            _follow(jobs, events, watch)
+        for first in (False, True):
+            group = [job for job in jobs if _before_the_rest(job) == first]
+            arguments = (loaded.name, loaded.text, str(data), str(out), events)
+            _follow({pool.submit(_worker, job, *arguments): job for job in group}, events, watch)
+
+
+def _before_the_rest(job: Job) -> bool:
+    """False (which sorts first) for what other cells wait for."""
+    return isinstance(job, Cell) and job.strategy != START
+
+
+def _do(loaded: LoadedRecipe, job: Job, data: Path, out: Path, watch: Watcher) -> None:
+    if isinstance(job, Lesson):
+        teach(loaded, job, data, out, watch)
+    else:
+        play_cell(loaded, job, data, out, watch)
 
 
 @contextmanager
@@ -125,12 +185,12 @@ def _end_with_parent(stop: Signal | None = None) -> None:
             threading.Thread(target=end_after, args=(wait_for_it,), daemon=True).start()
 
 
-def _worker(name: str, text: str, cell: Cell, data: str, out: str, events: Any) -> None:
+def _worker(job: Job, name: str, text: str, data: str, out: str, events: Any) -> None:
     loaded = parse_recipe(name, text)
-    play_cell(loaded, cell, Path(data), Path(out), lambda which, event: events.put((which, event)))
+    _do(loaded, job, Path(data), Path(out), lambda which, event: events.put((which, event)))
 
 
-def _follow(jobs: dict["Future[None]", Cell], events: Any, watch: Watcher) -> None:
+def _follow(jobs: dict["Future[None]", Job], events: Any, watch: Watcher) -> None:
     failure: BaseException | None = None
     open_jobs = set(jobs)
     while open_jobs:
@@ -143,9 +203,8 @@ def _follow(jobs: dict["Future[None]", Cell], events: Any, watch: Watcher) -> No
         for job in done:
             error = None if job.cancelled() else job.exception()
             if isinstance(error, BrokenProcessPool):
-                cell = jobs[job]
                 error = QueristError(
-                    f"a worker was killed while it played {cell.strategy}, seed {cell.seed}, or a cell beside it",
+                    f"a worker was killed while it played {jobs[job].label}, or a cell beside it",
                     "if the memory was short, give --workers 1; the same command goes on where it was",
                 )
             if error is not None and failure is None:

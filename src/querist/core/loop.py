@@ -53,7 +53,7 @@ class Deployment:
         QueristError: another process writes to this run; or the folder holds another run.
     """
 
-    must_agree = ("recipe_hash", "data_hash", "strategy", "seed", "plan", "pool", "split")
+    must_agree = ("recipe_hash", "data_hash", "strategy", "policy", "seed", "plan", "pool", "split")
 
     def __init__(
         self,
@@ -179,7 +179,7 @@ class Deployment:
             parts.featuriser,
             plan.batch,
             plan.update,
-            parts.split.sources(Role.START),
+            parts.split.sources(Role.START)[: None if plan.keep_given else 0],
             plan.update_every,
             next_step=step,
         )

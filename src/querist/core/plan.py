@@ -26,6 +26,7 @@ class Plan:
         update: optimiser steps after each step's answers.
         final: optimiser steps of a mark's final training, from the initial weights.
         update_every: update after every so many steps.
+        keep_given: whether the trainings after the start learn from the starting set too.
     """
 
     seed: int
@@ -35,6 +36,7 @@ class Plan:
     update: int
     final: int
     update_every: int = 1
+    keep_given: bool = True
 
     def __post_init__(self) -> None:
         if not self.marks or list(self.marks) != sorted(set(self.marks)) or self.marks[0] <= 0:

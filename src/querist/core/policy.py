@@ -36,6 +36,10 @@ class Policy(ABC):
     """What it must know of every candidate, by the task's field names."""
     needs: tuple[type, ...] = ()
     """Capabilities (protocols of :mod:`querist.core.task`) that the task must have."""
+    forms: tuple[str, ...] = ("global", "group")
+    """How candidates may be offered to it: the whole pool, or K random pools."""
+    keep_given: bool = True
+    """Whether the task goes on learning from the starting set while this policy asks."""
     schema: Schema | None = None
     """A trained policy's schema: an observation of any other is refused."""
 
@@ -76,11 +80,7 @@ class Policy(ABC):
             ValueError: the policy chose outside the mask or twice: a defect of the policy.
         """
         if self.schema is not None and observation.schema.hash() != self.schema.hash():
-            raise QueristError(
-                f"{type(self).__name__} was trained on schema {self.schema.hash()} {_words(self.schema)}, but this "
-                f"task gives schema {observation.schema.hash()} {_words(observation.schema)}",
-                "use a policy card trained for these features and classes, or a class-free one",
-            )
+            raise schema_mismatch(type(self).__name__, self.schema, observation.schema)
         if not observation.groups.mask.any():
             return Selection(np.full((len(observation.groups.mask), k), -1, dtype=np.int64))
         selection = self._select(observation, k, rng)
@@ -95,8 +95,12 @@ class Policy(ABC):
         """After each step of a deployment: for policies that learn while they are used; returns what to log."""
         return {}
 
-    def own_candidates(self, form: str) -> "Candidates | None":
-        """The groups of a policy that brings its own; None: those of the form it is named with."""
+    def own_candidates(self, form: str, count: int) -> "Candidates | None":
+        """The groups of a policy that brings its own; None: those of the form it is named with.
+
+        Args:
+            form: ``global``, ``group`` or a profile; ``count`` how many are asked per step.
+        """
         return None
 
     def own_featuriser(self, task: Task) -> "Featuriser | None":
@@ -157,6 +161,15 @@ def check_selection(selection: Selection, observation: Observation, k: int) -> N
             raise ValueError("a selection repeats a candidate or leaves the mask")
         if len(picks) < min(k, int(inside.sum())):
             raise ValueError(f"a selection takes {len(picks)} where {min(k, int(inside.sum()))} are to be had")
+
+
+def schema_mismatch(who: str, trained: Schema, given: Schema) -> QueristError:
+    """The error of a policy that is given another observation than it was trained on; names both schemas."""
+    return QueristError(
+        f"{who} was trained on schema {trained.hash()} {_words(trained)}, but this task gives schema {given.hash()} "
+        f"{_words(given)}",
+        "use a policy card trained for these features and classes, or a class-free one",
+    )
 
 
 def _words(schema: Schema) -> str:

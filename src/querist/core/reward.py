@@ -55,22 +55,27 @@ class MetricGain(Reward):
 
     Args:
         scale: a constant factor.
+        evaluate_first: measure the model before the first question. The released code of RALIS takes zero for it, so
+            that the first reward is a level and no gain (ALGORITHMS 1.3); nothing is paired then, and no error is told.
     """
 
-    def __init__(self, scale: float = 1.0) -> None:
-        self._scale = scale
+    def __init__(self, scale: float = 1.0, evaluate_first: bool = True) -> None:
+        self._scale, self._evaluate_first = scale, evaluate_first
         self._last: Evaluation | None = None
 
     def begin(self, game: Game) -> None:
         sources = game.split.sources(Role.REWARD)
         if not len(sources):
             raise QueristError("the split has no reward set to measure gains on", "give some sources the role reward")
-        self._last = game.task.evaluate(sources)
+        self._last = game.task.evaluate(sources) if self._evaluate_first else None
 
     def measure(self, game: Game, outcome: Outcome) -> Gain:
-        if self._last is None:
-            raise ValueError("begin() comes before measure()")
         now = game.task.evaluate(game.split.sources(Role.REWARD))
+        if self._last is None:
+            if self._evaluate_first or outcome.step > 0:
+                raise ValueError("begin() comes before measure()")
+            self._last = now
+            return Gain(self._scale * now.value)
         value, error = paired_difference(self._last, now, game.stream("bootstrap", outcome.step))
         self._last = now
         return Gain(self._scale * value, abs(self._scale) * error)

@@ -136,7 +136,15 @@ class DrawsPictures(Protocol):
 
 @runtime_checkable
 class Embeds(Protocol):
-    """A task whose model gives one vector per unit."""
+    """A task whose model gives one vector per unit.
+
+    Its :meth:`Task.describe` knows one field more, ``"embedding"``, so that vectors and other fields come from the same
+    forward pass. It is not among :attr:`Task.fields`, because its width may take a forward pass to know.
+    """
+
+    def embedding_width(self) -> int:
+        """d, the length of the vectors; the same for every unit and all the time."""
+        ...
 
     def embed(self, units: np.ndarray) -> np.ndarray:
         """(n,) -> (n, d) float32."""
@@ -169,4 +177,17 @@ class AcceptsAuxiliaryLoss(Protocol):
 
     def set_auxiliary_loss(self, loss: Any) -> None:
         """From the next fit on, add ``loss(features, targets)`` to the task's own; None takes it away."""
+        ...
+
+
+@runtime_checkable
+class Rehearses(Protocol):
+    """A task that has a cheaper stand-in, in which policies can be trained on many games."""
+
+    def rehearsal(self, sources: np.ndarray) -> "Task":
+        """A task on the same pool whose first weights come from the present model; it leaves this one alone.
+
+        Args:
+            sources: those that the games will touch.
+        """
         ...

@@ -59,6 +59,39 @@ def region_class_counts(classes: Tensor, height: int, width: int, C: int) -> Ten
     return rowwise_bincount(bins, R * Q * C).view(B, R, Q, C)
 
 
+def region_grids(maps: Tensor, height: int, width: int, cells: int = 8) -> Tensor:
+    """Least, mean and largest value in a grid of cells on each region (RALIS's entropy features, ALGORITHMS 1.3).
+
+    A cell has ``height // cells`` by ``width // cells`` pixels; the last rows and columns of a region that fill no cell
+    are left out, as in the released code: of 90 rows of a region the last two.
+
+    Args:
+        maps: (B, H, W) floating point.
+        height: rows of a region, in pixels.
+        width: columns of a region, in pixels.
+        cells: rows and columns of cells per region.
+
+    Returns:
+        (B, H // height, W // width, 3, cells, cells): least, mean, largest.
+
+    Raises:
+        ValueError: a region that does not fit, or that is smaller than its cells.
+    """
+    B, R, Q = _grid(maps, height, width)
+    if cells < 1 or min(height, width) < cells:
+        raise ValueError(f"regions of {height}x{width} cannot be cut into {cells}x{cells} cells")
+    h, w = height // cells, width // cells
+    regions = maps[:, : R * height, : Q * width].reshape(B, R, height, Q, width)[:, :, : h * cells, :, : w * cells]
+    pixels = regions.reshape(B, R, cells, h, Q, cells, w)
+    # Along the rows of pixels first: their reads are contiguous.
+    found = [
+        pixels.amin(dim=6).amin(dim=3),
+        pixels.mean(dim=6).mean(dim=3),
+        pixels.amax(dim=6).amax(dim=3),
+    ]
+    return torch.stack(found, dim=2).permute(0, 1, 4, 2, 3, 5)
+
+
 def region_features(maps: Tensor, grid: tuple[int, int], extent: tuple[float, float] = (1.0, 1.0)) -> Tensor:
     """Area average of feature maps of any stride over a grid of regions.
 

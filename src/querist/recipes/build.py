@@ -7,14 +7,17 @@ from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from querist.acquisition.registry import strategy
+from querist.acquisition.registry import Strategy, strategy
+from querist.core.card import PolicyCard
 from querist.core.loop import Deployment
 from querist.core.oracle import SimulatedOracle
 from querist.core.plan import Parts, Plan
 from querist.core.problem import Progress, Setup
+from querist.core.task import Task
 from querist.errors import QueristError
+from querist.recipes import learned
 from querist.recipes.contents import same_data
-from querist.recipes.recipe import LoadedRecipe
+from querist.recipes.recipe import LoadedRecipe, Recipe
 
 
 def find_data(loaded: LoadedRecipe, given: str | None) -> Path:
@@ -75,11 +78,30 @@ def set_up(loaded: LoadedRecipe, data: Path, seed: int, labelled: bool = True, t
     return setup
 
 
-def plan(loaded: LoadedRecipe, seed: int) -> Plan:
+def plan(loaded: LoadedRecipe, seed: int, keep_given: bool = True) -> Plan:
     """The numbers of a deployment on one seed."""
-    recipe = loaded.recipe
-    steps = recipe.steps
-    return Plan(seed, recipe.batch, recipe.budgets, steps.start, steps.update, steps.final, recipe.update_every)
+    recipe, steps = loaded.recipe, loaded.recipe.steps
+    return Plan(
+        seed, recipe.batch, recipe.budgets, steps.start, steps.update, steps.final, recipe.update_every, keep_given
+    )
+
+
+def named_strategy(recipe: Recipe, task: Task, name: str, card: PolicyCard | None = None) -> Strategy:
+    """A strategy for a task: a classical one by its name, a learned one by its card.
+
+    Raises:
+        QueristError: a learned one without a card, a card under another name, or what the strategy itself refuses.
+    """
+    if card is None and learned.parse(name) is None:
+        return strategy(name, task, recipe.groups)
+    if card is None:
+        raise QueristError(
+            f"{name} is learned: it needs a policy",
+            "train one with 'querist train' and give it with --policy; 'default' is the one that comes along",
+        )
+    if card.strategy != name:
+        raise QueristError(f"the policy card is of {card.strategy}, not of {name}", "name the strategy of the card")
+    return learned.from_card(card, task, recipe.groups)
 
 
 def deployment(
@@ -90,6 +112,7 @@ def deployment(
     folder: Path,
     about: Mapping[str, str] | None = None,
     initial: Path | None = None,
+    card: PolicyCard | None = None,
 ) -> Deployment:
     """A deployment with the simulated oracle, new or taken up again.
 
@@ -99,12 +122,13 @@ def deployment(
         folder: where the run lives.
         about: further things for the ledger to remember.
         initial: where the initial weights are shared between runs of one recipe and seed.
+        card: the policy of a learned strategy.
 
     Raises:
         QueristError: the data are not those that the run began with; the strategy does not fit the task; or what
             :class:`~querist.core.loop.Deployment` finds wrong.
     """
-    chosen = strategy(name, setup.task, loaded.recipe.groups)
+    chosen = named_strategy(loaded.recipe, setup.task, name, card)
     parts = Parts(
         setup.pool,
         setup.split,
@@ -122,6 +146,7 @@ def deployment(
         "data_hash": setup.data_hash,
         "strategy": name,
         "seed": str(seed),
-    }
+    } | ({"policy": card.hash} if card else {})
     same_data(folder, setup)
-    return Deployment(folder, parts, plan(loaded, seed), facts | dict(about or {}), initial=initial)
+    numbers = plan(loaded, seed, chosen.policy.keep_given)
+    return Deployment(folder, parts, numbers, facts | dict(about or {}), initial=initial)

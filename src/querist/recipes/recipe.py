@@ -13,6 +13,7 @@ import yaml
 from querist.acquisition.registry import GroupForm
 from querist.core.problem import Problem
 from querist.errors import QueristError
+from querist.recipes.learned import Training
 
 DEFAULTS = 1
 """Raised when a default value, or what a number does, changes the results of recipes that do not name it."""
@@ -50,6 +51,8 @@ class Recipe:
         seeds: on which seeds.
         threads: of each process; part of the recipe because results depend on it in the last bits.
         device: ``auto``, ``cpu`` or ``cuda``.
+        train: how policies of learned strategies are trained. It is not part of the hash: the cells of learned
+            strategies name the very policy that played them.
         data: the folder's name below ``QUERIST_DATA``, for when ``--data`` is not given.
     """
 
@@ -63,6 +66,7 @@ class Recipe:
     seeds: tuple[int, ...] = (0, 1, 2)
     threads: int = 1
     device: str = "auto"
+    train: Training = field(default_factory=Training)
     data: str | None = None
 
     def __post_init__(self) -> None:
@@ -74,6 +78,7 @@ class Recipe:
             "update_every must be at least 1": (self.update_every or 0) >= 1,
             "threads must be at least 1": (self.threads or 0) >= 1,
             "steps must not be negative": all(n is not None and n >= 0 for n in vars(self.steps).values()),
+            "train must say how policies are trained": isinstance(self.train, Training),
             "seeds must be one or more, each once": 0 < len(self.seeds or ()) == len(set(self.seeds)),
             "strategies must be one or more, each once": 0 < len(self.strategies or ()) == len(set(self.strategies)),
         }
@@ -104,7 +109,7 @@ class LoadedRecipe:
     @property
     def hash(self) -> str:
         """16 hexadecimal digits over everything that a cell's numbers depend on, but strategy and seed."""
-        kept = {key: value for key, value in self.chosen.items() if key not in ("strategies", "seeds", "data")}
+        kept = {key: value for key, value in self.chosen.items() if key not in ("strategies", "seeds", "data", "train")}
         return hashlib.sha256(json.dumps([DEFAULTS, kept], sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -6,6 +6,7 @@ from torch.nn import functional
 
 from querist.core.task import CountsAnswers, DrawsPictures, Embeds, KnowsTruth, LocatesUnits, SamplesPredictions
 from querist.errors import QueristError
+from querist.nn.runtime import torch_generator
 from querist.nn.weights import save_model
 from querist.tasks.segmentation.data import SegmentationData
 from querist.tasks.segmentation.task import SegmentationTask, cross_entropy
@@ -299,5 +300,92 @@ def test_a_snapshot_of_another_model_is_refused():
 def test_the_fields_say_their_ranges():
     fields = tiny_task(model=nn.Conv2d(3, 3, 1)).fields
     assert fields["entropy"].high == pytest.approx(np.log(3))
-    assert [name for name, f in fields.items() if f.per_class] == ["classes"]
+    assert [n for n, f in fields.items() if f.per_class] == ["classes", "probabilities", "class_counts"]
     assert fields["classes"].shape == (3,)
+
+
+def region(task, unit):
+    return (..., *task.grid.window(unit % 9))
+
+
+def test_mean_probabilities_of_each_region():
+    units = np.array([31, 4, 0])
+    task = tiny_task()
+    start(task)
+    found = task.describe(units, ("probabilities",), rng())["probabilities"]
+    assert found.dtype == np.float32
+    for row, unit in enumerate(units):
+        z = logits(task, unit // 9)[region(task, unit)]
+        p = np.exp(z) / np.exp(z).sum(0)
+        np.testing.assert_allclose(found[row], p.mean(axis=(1, 2)), atol=1e-5)
+
+
+def test_mutual_information_equals_the_passes_written_out():
+    """Entropy of the mean minus mean entropy, over passes that are all kept."""
+    task = SegmentationTask(tiny_data(), SplitNet(3), REGION, schedule=tiny_schedule(), device="cpu", passes=5)
+    units = np.array([22, 3, 19])
+    found = task.describe(units, ("mutual_information",), rng(4))["mutual_information"]
+    generator = torch_generator(int(rng(4).integers(2**62)), torch.device("cpu"))
+    images = np.stack([task.data.image(source) for source in (0, 2)])  # one batch, in the order of the sources
+    with torch.no_grad():
+        maps = task.model.features(task._tensor(images))
+        passes = torch.stack([z.softmax(1) for z in task.model.classify_dropout(maps, SIZE, 5, generator)]).double()
+    of_mean = torch.special.entr(passes.mean(0)).sum(1)
+    expected = (of_mean - torch.special.entr(passes).sum(2).mean(0)).numpy()
+    for row, (image, unit) in enumerate([(1, 22), (0, 3), (1, 19)]):
+        assert found[row] == pytest.approx(expected[image][region(task, unit)].mean(), abs=1e-5)
+    assert found.min() > 0
+
+
+def test_one_pass_of_dropout_holds_no_disagreement_and_none_is_refused():
+    def task(passes):
+        return SegmentationTask(tiny_data(), SplitNet(3), REGION, device="cpu", passes=passes)
+
+    assert task(1).describe(np.array([0, 9]), ("mutual_information",), rng())["mutual_information"].max() < 1e-6
+    with pytest.raises(QueristError, match="0 Monte-Carlo passes"):
+        task(0)
+
+
+def test_features_are_computed_once_for_all_fields_and_passes_only_where_wanted():
+    calls = []
+
+    class Counting(SplitNet):
+        def features(self, images):
+            calls.append(("features", len(images)))
+            return super().features(images)
+
+        def classify_dropout(self, features, size, passes, generator):
+            calls.append(("passes", passes))
+            return super().classify_dropout(features, size, passes, generator)
+
+    task = tiny_task(model=Counting(3), batch=2)
+    units = np.array([0, 1, 9, 20, 8])
+    task.embedding_width()
+    calls.clear()
+    every = task.describe(units, ("entropy", "embedding", "mutual_information", "classes", "probabilities"), rng(1))
+    assert calls == [("features", 2), ("passes", 20), ("features", 1), ("passes", 20)]
+    calls.clear()
+    plain = task.describe(units, ("entropy", "classes"), rng(1))
+    alone = task.describe(units, ("mutual_information",), rng(1))
+    np.testing.assert_array_equal(task.embed(units), every["embedding"])
+    assert calls == [("features", n) for n in (2, 1)] + [
+        ("features", 2), ("passes", 20), ("features", 1), ("passes", 20), ("features", 2), ("features", 1)
+    ]  # fmt: skip
+    for name, table in (plain | alone).items():
+        np.testing.assert_array_equal(table, every[name])
+
+
+def test_the_width_is_known_without_a_unit_and_leaves_the_model_alone():
+    task = tiny_task(model=SplitNet(3))
+    task.model.train()
+    before = task.snapshot()
+    assert task.embedding_width() == 4
+    assert same(task.snapshot(), before)  # batch norm has not seen the black image
+    assert task.describe(np.zeros(0, dtype=np.int64), ("embedding", "entropy"), rng())["embedding"].shape == (0, 4)
+    with pytest.raises(QueristError, match="cannot be split at its head"):
+        tiny_task().embedding_width()
+
+
+def test_only_a_model_with_a_head_apart_offers_mutual_information():
+    assert "mutual_information" not in tiny_task().fields
+    assert tiny_task(model=SplitNet(3)).fields["mutual_information"].high == pytest.approx(np.log(3))

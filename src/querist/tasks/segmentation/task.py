@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,36 +12,21 @@ from torch.nn import functional
 
 from querist.core.answers import Labels
 from querist.core.evaluation import Evaluation
-from querist.core.observation import Field
-from querist.core.task import Embeds, Phase, SamplesPredictions, Task
+from querist.core.task import Embeds, Phase, Rehearses, SamplesPredictions, Task
 from querist.errors import QueristError
 from querist.kernels.confusion import confusion_counts
-from querist.kernels.regions import region_class_counts, region_features, region_means
 from querist.kernels.uncertainty import PixelUncertainty, pixel_uncertainty
 from querist.nn.runtime import arrays_to_state, resolve_device, seeded, state_to_arrays, torch_generator
 from querist.nn.weights import load_model, save_model
 from querist.tasks.segmentation.data import SegmentationData
+from querist.tasks.segmentation.description import RegionDescriber, SplitsAtTheHead, split_model
 from querist.tasks.segmentation.grid import Grid
 from querist.tasks.segmentation.metric import evaluation
 from querist.tasks.segmentation.pictures import region_picture, region_place
+from querist.tasks.segmentation.readout import ReadoutTask
 from querist.tasks.segmentation.training import Batches, Training
 
 _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet
-
-
-@runtime_checkable
-class SplitsAtTheHead(Protocol):
-    """A model whose last map can be had apart from its classifier, as that of the FPN."""
-
-    def features(self, images: Tensor, /) -> Tensor:
-        """(B, 3, H, W) -> (B, d, h, w)."""
-        ...
-
-    def classify_dropout(
-        self, features: Tensor, size: tuple[int, int], passes: int, generator: torch.Generator, /
-    ) -> Iterator[Tensor]:
-        """Logits (B, C, H, W) of passes with dropout, only the head repeated."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -71,6 +56,7 @@ class SegmentationTask(Task):
         schedule: the training of each phase.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``.
         inference_batch: images per forward pass.
+        passes: Monte-Carlo passes behind the field ``mutual_information``; only the model's head is repeated.
     """
 
     amount_unit = "pixels"
@@ -84,17 +70,16 @@ class SegmentationTask(Task):
         schedule: Schedule | None = None,
         device: str = "auto",
         inference_batch: int = 8,
+        passes: int = 20,
     ) -> None:
         self.data = data
         self.grid = Grid.of(data.size, region)
         self.regions = self.grid.pool(data.names)
         self.pool = self.regions
         self.parts = tuple(data.classes)
-        self.fields = {
-            "entropy": Field("entropy", (), 0.0, float(np.log(len(self.parts)))),
-            "margin": Field("margin", (), 0.0, 1.0),
-            "classes": Field("classes", (len(self.parts),), 0.0, 1.0, per_class=True),
-        }
+        self._describer = RegionDescriber(self.grid, data.size, len(self.parts), passes)
+        self.fields = self._describer.fields(isinstance(model, SplitsAtTheHead))
+        self._embedding_width: int | None = None
         self._device = resolve_device(device)
         self.model = model.to(self._device)
         self._loss, self._schedule = loss, schedule or Schedule()
@@ -106,7 +91,7 @@ class SegmentationTask(Task):
     def can(self, capability: type) -> bool:
         """Embeddings and Monte-Carlo passes need a model that can be split at its head."""
         splits = isinstance(self.model, SplitsAtTheHead)
-        return super().can(capability) and (splits or capability not in (Embeds, SamplesPredictions))
+        return super().can(capability) and (splits or capability not in (Embeds, SamplesPredictions, Rehearses))
 
     # Training -----------------------------------------------------------------------------------------------------
 
@@ -175,30 +160,30 @@ class SegmentationTask(Task):
         self, sources: np.ndarray, passes: int, rng: np.random.Generator
     ) -> Iterator[tuple[np.ndarray, Iterator[Tensor]]]:
         """Per batch: logits (B, C, H, W) of ``passes`` Monte-Carlo dropout passes; only the head is repeated."""
-        model = self._split_model()
+        model = split_model(self.model)
         with torch.inference_mode():
             for batch, images in self._batches(sources):
                 generator = torch_generator(int(rng.integers(2**62)), self._device)
                 yield batch, model.classify_dropout(model.features(images), self.data.size, passes, generator)
 
     def describe(self, units: np.ndarray, fields: Sequence[str], rng: np.random.Generator) -> dict[str, np.ndarray]:
+        """See :meth:`Task.describe`; a model that splits at its head also knows ``embedding``."""
         source, part = self.regions.sources(units)[:, 0], self.regions.part(units)
         images, row = np.unique(source, return_inverse=True)
-        tables: dict[str, list[np.ndarray]] = {name: [] for name in fields}
-        for _, prediction in self.predict(images):
-            for name in fields:
-                tables[name].append(self._field(name, prediction))
-        return {name: np.concatenate(table)[row, part] for name, table in tables.items()}
-
-    def _field(self, name: str, prediction: PixelUncertainty) -> np.ndarray:
-        """(B, regions, *shape) float32 of one field."""
-        height, width = self.grid.height, self.grid.width
-        if name == "classes":
-            counts = region_class_counts(prediction.classes, height, width, len(self.parts))
-            values = counts.float() / float(height * width)
-        else:
-            values = region_means(getattr(prediction, name), height, width)
-        return values.reshape(len(values), len(self.grid), *self.fields[name].shape).float().cpu().numpy()
+        shapes = {n: (self.embedding_width(),) if n == "embedding" else self.fields[n].shape for n in fields}
+        found = {name: np.empty((len(units), *shape), dtype=np.float32) for name, shape in shapes.items()}
+        generator = torch_generator(int(rng.integers(2**62)), self._device)
+        order = np.argsort(row, kind="stable")
+        done = 0
+        with torch.inference_mode():
+            for batch, pictures in self._batches(images):
+                tables = self._describer.describe(fields, self.model, pictures, generator)
+                low, high = np.searchsorted(row, (done, done + len(batch)), sorter=order)
+                here = order[low:high]  # the units that lie in this batch
+                for name, table in tables.items():
+                    found[name][here] = table[row[here] - done, part[here]]
+                done += len(batch)
+        return found
 
     def evaluate(self, sources: np.ndarray) -> Evaluation:
         counts = []
@@ -243,27 +228,29 @@ class SegmentationTask(Task):
         """A JPEG of the images that the regions lie in, with the regions outlined."""
         return region_picture(self.data, self.grid, self.regions, units)
 
+    def embedding_width(self) -> int:
+        """Channels of the model's last feature map, from one forward pass of a black image, once."""
+        if self._embedding_width is None:
+            model = split_model(self.model)
+            self.model.eval()
+            with torch.inference_mode():
+                black = torch.zeros(1, 3, *self.data.size, device=self._device)
+                self._embedding_width = int(model.features(black).shape[1])
+        return self._embedding_width
+
     def embed(self, units: np.ndarray) -> np.ndarray:
         """(n, d) float32: the model's last feature map, averaged over each region. Needs a model with ``features``."""
-        model = self._split_model()
-        source, part = self.regions.sources(units)[:, 0], self.regions.part(units)
-        images, row = np.unique(source, return_inverse=True)
-        grid, (height, width) = self.grid, self.data.size
-        covered = (grid.rows * grid.height / height, grid.columns * grid.width / width)
-        tables = []
-        with torch.inference_mode():
-            for _, batch in self._batches(images):
-                maps = region_features(model.features(batch), (grid.rows, grid.columns), covered)
-                tables.append(maps.reshape(len(batch), len(self.grid), -1).float().cpu().numpy())
-        return np.concatenate(tables)[row, part]
+        return self.describe(units, ("embedding",), np.random.default_rng(0))["embedding"]  # nothing is drawn
 
-    def _split_model(self) -> SplitsAtTheHead:
-        if not isinstance(self.model, SplitsAtTheHead):
-            raise QueristError(
-                f"{type(self.model).__name__} cannot be split at its head",
-                "give the model features(images) and classify_dropout(features, size, passes, generator)",
-            )
-        return self.model
+    def feature_maps(self, sources: np.ndarray) -> Tensor:
+        """(n, d, h, w) float32 on the CPU: the map before the classifier. Needs a model that splits at its head."""
+        model = split_model(self.model)
+        with torch.inference_mode():
+            return torch.cat([model.features(images).float().cpu() for _, images in self._batches(sources)])
+
+    def rehearsal(self, sources: np.ndarray) -> ReadoutTask:
+        """The same questions for a linear classifier on this model's features, frozen: see :class:`ReadoutTask`."""
+        return ReadoutTask(self, sources)
 
     def snapshot(self) -> dict[str, np.ndarray]:
         model = state_to_arrays(self.model.state_dict(), "model")

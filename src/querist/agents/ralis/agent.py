@@ -1,0 +1,108 @@
+"""RALIS as an agent: from a stage to a card (Casanova et al. 2020, Reinforced active learning for segmentation)."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from querist.agents.ralis import config
+from querist.agents.ralis.config import Ralis
+from querist.agents.ralis.learner import play, train
+from querist.agents.ralis.policy import RalisPolicy, featuriser, network, to_tensors
+from querist.core import rng
+from querist.core.agent import Agent, Control, Watcher
+from querist.core.candidates import ClusterPools
+from querist.core.card import PolicyCard
+from querist.core.environment import QueryEnvironment
+from querist.core.observation import Schema
+from querist.core.policy import Policy
+from querist.core.rehearsal import Stage
+from querist.core.reward import MetricGain
+from querist.core.split import Role
+from querist.nn.runtime import seeded
+from querist.rl.double_dqn import action_values
+from querist.rl.exploration import uniform_actions
+from querist.rl.replay import Moment
+
+_CHECK_SEED = 1_000_003  # games that no policy is trained in
+Act = Callable[[Moment, np.random.Generator], np.ndarray]
+
+
+class RalisAgent(Agent):
+    """Regions of images, a pool for each question, double DQN."""
+
+    name = "ralis"
+
+    def policy(self, card: PolicyCard) -> Policy:
+        return RalisPolicy(card)
+
+    def episodes(self, profile: str, changes: Mapping[str, Any], control: Control | None) -> int:
+        chosen = config.settings(profile, changes)
+        return max(1, chosen.warm_up) if control == "untrained" else chosen.episodes
+
+    def train(
+        self,
+        profile: str,
+        changes: Mapping[str, Any],
+        stage: Stage,
+        seed: int,
+        control: Control | None = None,
+        watch: Watcher | None = None,
+    ) -> PolicyCard:
+        settings = config.settings(profile, changes)
+        rows = len(stage.inner.sources(Role.STATE)) * stage.labels_per_source
+        eyes = featuriser(stage.task, settings, rows)
+        games = stage.rehearse(eyes, settings.budget, settings.keep_given)
+        environment = games.environment(
+            ClusterPools(stage.batch, settings.pool_train), MetricGain(1.0, settings.evaluate_first)
+        )
+        with seeded(int(rng.generator(seed, "policy weights").integers(2**62))):
+            net = network(eyes.schema, settings)
+            curve = train(environment, net, settings, seed, control, watch, _weights(eyes.schema))
+        check = {} if control else _check(environment, net, settings)
+        games.close()
+        return PolicyCard(
+            self.name,
+            profile,
+            eyes.schema,
+            dataclasses.asdict(settings),
+            {},
+            tuple(curve),
+            to_tensors(net),
+            control,
+            check,
+        )
+
+
+def _check(environment: QueryEnvironment, net: nn.Module, settings: Ralis) -> dict[str, Any]:
+    """The sum of gains of the policy and of chance, in the same fresh games.
+
+    Only a first look: the games are of the images that it was trained on. What counts is a comparison.
+    """
+
+    def greedy(now: Moment, stream: np.random.Generator) -> np.ndarray:
+        values = action_values(net, now)
+        return np.where(now.mask.any(axis=1), values.argmax(axis=1), -1)
+
+    def chance(now: Moment, stream: np.random.Generator) -> np.ndarray:
+        return uniform_actions(now.mask, stream)
+
+    if not settings.check_games:
+        return {}
+    found = {
+        name: [round(v, 4) for v in play(environment, act, settings.check_games, _CHECK_SEED)]
+        for name, act in (("policy", greedy), ("random", chance))
+    }
+    gains = np.array(found["policy"]) - np.array(found["random"])
+    error = float(gains.std(ddof=1) / np.sqrt(len(gains))) if len(gains) > 1 else None
+    return {**found, "difference": float(gains.mean()), "standard_error": error}
+
+
+def _weights(schema: Schema) -> np.ndarray:
+    """(F,): every field has the same say in an exploring direction, however many numbers it has."""
+    return np.concatenate([np.full(f.size, f.size**-0.5) for f in schema.candidates])
+
+
+AGENT = RalisAgent()

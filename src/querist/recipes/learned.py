@@ -1,0 +1,273 @@
+"""Learned strategies: which agent plays a card, and how a recipe trains one."""
+
+import json
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from querist.acquisition.registry import GroupForm, Strategy
+from querist.core import rng
+from querist.core.agent import Agent, Control, Watcher
+from querist.core.answers import Labels
+from querist.core.card import CARD, PolicyCard
+from querist.core.problem import Setup
+from querist.core.rehearsal import Stage, halved
+from querist.core.split import Role
+from querist.core.task import Rehearses, Task
+from querist.errors import QueristError
+
+if TYPE_CHECKING:
+    from querist.recipes.recipe import LoadedRecipe
+
+AGENTS = {"ralis": "querist.agents.ralis.agent"}
+"""Modules with an ``AGENT``; imported when one is used, because they need torch."""
+PROFILES = ("sound", "faithful", "untrained", "shuffled")
+DEFAULT = "ralis"
+"""The folder in ``querist.policies`` that ``--policy default`` means."""
+_TRAINED = [f"{name}/{profile}" for name in AGENTS for profile in PROFILES[:2]]
+
+
+@dataclass(frozen=True)
+class Training:
+    """How policies are trained for a recipe.
+
+    Args:
+        policies: independently trained ones of each learned strategy; each meets every seed. ``control_policies`` of
+            each control.
+        rehearsal: train on the task's cheap stand-in (frozen features, a linear classifier), where it has one; else
+            every step of a game trains and measures the real model.
+        start: optimiser steps of the real model on its half of the starting set.
+        first: steps of the stand-in before a game; ``update`` after each question step (of either).
+        settings: of the agent, by the name of the strategy: ``{ralis/sound: {episodes: 500}}``. Controls take those of
+            ``sound``.
+    """
+
+    policies: int = 3
+    control_policies: int = 1
+    rehearsal: bool = True
+    start: int = 250
+    first: int = 150
+    update: int = 25
+    settings: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        wrong = [name for name in self.settings or {} if name not in _TRAINED]
+        if wrong:
+            raise QueristError(
+                f"train.settings: {wrong[0]!r} is nothing that has settings", f"what is trained: {', '.join(_TRAINED)}"
+            )
+        policies, steps = (self.policies, self.control_policies), (self.start, self.first, self.update)
+        # Null is of every type to the parser.
+        if None in (*policies, *steps) or min(policies) < 1 or min(steps) < 0:
+            raise QueristError(
+                f"training: {self.policies} policies, {self.start}, {self.first} and {self.update} steps",
+                "train at least one policy, with numbers of steps that are not negative",
+            )
+
+    def of(self, strategy: str) -> int:
+        """How many policies a strategy has; 1 for one that is not learned."""
+        what = parse(strategy)
+        return 1 if what is None else self.control_policies if what.control else self.policies
+
+
+@dataclass(frozen=True)
+class Learned:
+    """A learned strategy's name, taken apart: ``ralis/shuffled`` is the profile ``sound`` with a control."""
+
+    agent: str
+    profile: str
+    control: Control | None
+
+
+def parse(name: str) -> Learned | None:
+    """What a strategy's name says; None for one that is not learned.
+
+    Raises:
+        QueristError: an agent without a profile, or one that it does not have.
+    """
+    base, _, profile = name.partition("/")
+    if base not in AGENTS:
+        return None
+    if profile in ("sound", "faithful"):
+        return Learned(base, profile, None)
+    if profile == "untrained" or profile == "shuffled":
+        return Learned(base, "sound", profile)
+    raise QueristError(
+        f"{name!r} does not say which {base}", f"choose among {', '.join(f'{base}/{p}' for p in PROFILES)}"
+    )
+
+
+def agent(name: str) -> Agent:
+    """The agent of a name."""
+    from importlib import import_module
+
+    if name not in AGENTS:
+        raise QueristError(f"there is no agent {name!r}", f"agents: {', '.join(AGENTS)}")
+    return import_module(AGENTS[name]).AGENT
+
+
+def find_card(name: str) -> PolicyCard:
+    """The card in a folder; ``default`` is the class-free one that comes with the package.
+
+    Raises:
+        QueristError: it is not a card.
+    """
+    if name != "default":
+        return PolicyCard.load(Path(name))
+    folder = Path(str(files("querist.policies").joinpath(DEFAULT)))
+    if not (folder / CARD).exists():
+        raise QueristError(f"{folder}: this querist comes without a policy", "train one with 'querist train'")
+    return PolicyCard.load(folder)
+
+
+def chosen(strategy: str | None, policy: str | None) -> tuple[str, PolicyCard | None]:
+    """The strategy that a user means by ``--strategy`` and ``--policy``, and its card.
+
+    Raises:
+        QueristError: the card is of another strategy, or is none.
+    """
+    if policy is None:
+        return strategy or "entropy/global", None
+    card = find_card(policy)
+    if strategy not in (None, card.strategy):
+        raise QueristError(
+            f"--strategy {strategy}, but the policy is of {card.strategy}", "leave --strategy away, or --policy"
+        )
+    return card.strategy, card
+
+
+def from_card(card: PolicyCard, task: Task, groups: GroupForm) -> Strategy:
+    """A card as a strategy for a task.
+
+    Raises:
+        QueristError: the task's observation is not the one that the policy was trained on; both schemas are named.
+    """
+    try:
+        policy = agent(card.agent).policy(card)
+    except TypeError as error:  # settings that this version does not have
+        raise QueristError(
+            f"the policy card of {card.strategy} was written by another version of querist ({error})",
+            "train the policy anew with 'querist train'",
+        ) from error
+    policy.check(task)
+    candidates, eyes = policy.own_candidates(card.profile, groups.count), policy.own_featuriser(task)
+    assert candidates is not None
+    assert eyes is not None
+    return Strategy(card.strategy, policy, candidates, eyes)
+
+
+def episodes(loaded: "LoadedRecipe", strategy: str) -> int:
+    """How many games the training of a strategy plays.
+
+    Raises:
+        QueristError: not a learned strategy, or the recipe gives it settings that it does not have.
+    """
+    what = _learned(strategy)
+    return agent(what.agent).episodes(what.profile, _changes(loaded, what), what.control)
+
+
+def check(loaded: "LoadedRecipe", setup: Setup, strategy: str) -> None:
+    """What can be said before hours are spent: can this strategy be trained here?
+
+    Raises:
+        QueristError: it is not learned, its settings are wrong, or data or model will not do.
+    """
+    episodes(loaded, strategy)
+    given, rewarding = (len(setup.split.sources(role)) for role in (Role.START, Role.REWARD))
+    if given < 2 or not rewarding:
+        raise QueristError(
+            f"policies are trained on the starting set and paid by the reward set; here these are {given} and "
+            f"{rewarding} images",
+            "label two images or more for the start (problem.start), and name a reward set (problem.reward)",
+        )
+    if loaded.recipe.train.rehearsal and not (setup.task.can(Rehearses) and isinstance(setup.task, Rehearses)):
+        raise QueristError(
+            f"{type(setup.task).__name__} has no cheap stand-in to train policies in",
+            "set train.rehearsal=false: slower, but every model can; or give a model that splits at its head",
+        )
+
+
+def train(loaded: "LoadedRecipe", setup: Setup, strategy: str, number: int, watch: Watcher | None = None) -> PolicyCard:
+    """Train a policy on the starting set of a recipe (ALGORITHMS 1.1: D_T).
+
+    Half of the starting images train the real model, the other half are the pool of the games. What the labels cost is
+    in the starting set and the reward set already.
+
+    Args:
+        loaded: the recipe; ``setup`` its parts, whose task is trained here and restored.
+        strategy: such as ``ralis/sound`` or ``ralis/shuffled``.
+        number: which of the recipe's policies; it is the seed of everything here, and not negative.
+        watch: told the row of the learning curve after each episode.
+
+    Raises:
+        QueristError: not a learned strategy, or the task cannot feed it.
+    """
+    began = time.perf_counter()
+    check(loaded, setup, strategy)
+    what, training, task = _learned(strategy), loaded.recipe.train, setup.task
+    inner = halved(setup.split, number)
+    first = task.snapshot()
+    given = inner.sources(Role.START)
+    labels = Labels(given[:0], (), given)
+    task.fit(labels, new=labels, steps=training.start, phase="start", rng=rng.generator(number, "rehearsal"))
+    games: Task = task
+    if training.rehearsal:
+        assert isinstance(task, Rehearses)
+        wanted = np.concatenate([inner.sources(r) for r in (Role.START, Role.POOL, Role.STATE, Role.REWARD)])
+        games = task.rehearsal(wanted)
+        games.fit(labels, new=labels, steps=training.first, phase="start", rng=rng.generator(number, "rehearsal"))
+    with tempfile.TemporaryDirectory() as folder:
+        stage = Stage(
+            Path(folder),
+            setup.pool,
+            setup.split,
+            inner,
+            setup.labels_per_source,
+            games,
+            loaded.recipe.batch,
+            training.update,
+        )
+        changes = _changes(loaded, what)
+        card = agent(what.agent).train(what.profile, changes, stage, number, what.control, watch)
+    task.restore(first)
+    return replace(card, training=_about(loaded, setup, number) | {"seconds": round(time.perf_counter() - began, 1)})
+
+
+def _learned(strategy: str) -> Learned:
+    what = parse(strategy)
+    if what is None:
+        raise QueristError(f"{strategy!r} is not a learned strategy", f"learned ones: {', '.join(names())}")
+    return what
+
+
+def names() -> list[str]:
+    """All names of learned strategies."""
+    return [f"{name}/{profile}" for name in AGENTS for profile in PROFILES]
+
+
+def _changes(loaded: "LoadedRecipe", what: Learned) -> Mapping[str, Any]:
+    return (loaded.recipe.train.settings or {}).get(f"{what.agent}/{what.profile}") or {}
+
+
+def _about(loaded: "LoadedRecipe", setup: Setup, number: int) -> dict[str, Any]:
+    from querist.nn.runtime import resolve_device
+    from querist.recipes.build import environment
+
+    each, split = setup.labels_per_source, setup.split
+    labels = {"start": len(split.sources(Role.START)) * each, "reward": len(split.sources(Role.REWARD)) * each}
+    return {
+        "recipe": loaded.name,
+        "recipe_hash": loaded.hash,
+        "data_hash": setup.data_hash,
+        "number": number,
+        "split": split.digest(),
+        "labels": labels,
+        "training": json.loads(json.dumps(loaded.config.get("train"))),
+        "environment": environment(str(resolve_device(loaded.recipe.device)), loaded.recipe.threads),
+    }

@@ -1,0 +1,169 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from gymnasium.utils.env_checker import check_env
+from hypothesis import given
+from hypothesis import strategies as st
+
+from querist.core.candidates import ClusterPools, GlobalPool
+from querist.core.featuriser import FieldFeaturiser
+from querist.core.ledger import Ledger, LedgerRuleError
+from querist.core.questions import Asking
+from querist.core.rehearsal import Stage, halved
+from querist.core.reward import MetricGain
+from querist.core.split import Role, Split
+from querist.errors import QueristError
+from toy import PARTS, ToyTask
+
+
+def a_split(start=7, sources=20):
+    """Of 20: first the start, then 2 state, 3 reward, 4 test, 1 unused; the rest is the pool."""
+    roles = np.full(sources, Role.POOL, dtype=np.int8)
+    for role, first, count in ((Role.START, 0, start), (Role.STATE, start, 2), (Role.REWARD, start + 2, 3)):
+        roles[first : first + count] = role
+    roles[start + 5 : start + 9], roles[-1] = Role.TEST, Role.UNUSED
+    return Split(roles)
+
+
+def a_stage(folder, seed=1, start=7):
+    task, outer = ToyTask(), a_split(start)
+    return Stage(folder, task.pool, outer, halved(outer, seed), PARTS, task, 2, 4)
+
+
+def rehearsal(stage, budget=6, keep_given=True):
+    return stage.rehearse(FieldFeaturiser(stage.task, ["spread"]), budget, keep_given)
+
+
+def play(environment, seed=None):
+    """A game of first choices: (observations, rewards)."""
+    seen, _ = environment.reset(seed=seed)
+    observations, rewards, ended = [seen["candidates"]], [], False
+    while not ended:
+        first = seen["mask"].argmax(axis=1)
+        seen, reward, ended, _, _ = environment.step(first[:, None])
+        observations.append(seen["candidates"])
+        rewards.append(reward)
+    return observations, rewards
+
+
+@given(start=st.integers(0, 9), seed=st.integers(0, 100))
+def test_the_halves_are_the_start_and_everybody_else_keeps_out(start, seed):
+    outer = a_split(start)
+    inner = halved(outer, seed)
+    begins, offered = inner.sources(Role.START), inner.sources(Role.POOL)
+    assert not set(begins) & set(offered)
+    assert sorted([*begins, *offered]) == outer.sources(Role.START).tolist()
+    assert len(offered) - len(begins) in (0, 1)  # an odd one may be asked about
+    for role in (Role.STATE, Role.REWARD):
+        np.testing.assert_array_equal(inner.sources(role), outer.sources(role))
+    for role in (Role.POOL, Role.TEST, Role.UNUSED):
+        assert (inner.roles[outer.roles == role] == Role.UNUSED).all()
+    assert inner.digest() == halved(outer, seed).digest()
+
+
+def test_the_halves_depend_on_the_seed():
+    assert len({halved(a_split(), seed).digest() for seed in range(10)}) > 5
+
+
+def test_games_charge_nobody(tmp_path):
+    stage = a_stage(tmp_path)
+    games = rehearsal(stage)
+    environment = games.environment(ClusterPools(2, 3), MetricGain())
+    for _ in range(2):
+        play(environment)
+    number = environment.game.id
+    games.close()
+    ledger = Ledger.read(tmp_path / "games.sqlite")
+    assert ledger.money(1) == (0, 0)
+    assert ledger.counts(1) == {"questions": 0, "answers": 0}
+    assert ledger.money(number) == (6, 6)
+    assert ledger.given(1) == {"start": 7 * PARTS}
+    asked = stage.pool.sources(np.array([q.unit for q in ledger.questions(number, stage.pool)]))[:, 0]
+    assert set(asked) <= set(stage.inner.sources(Role.POOL))
+    ledger.close()
+
+
+def test_every_game_starts_from_the_first_weights(tmp_path):
+    stage = a_stage(tmp_path)
+    stage.task.weights = np.array([0.5, -1.0])
+    stage.task.momentum = np.array([0.1, 0.2])
+    games = rehearsal(stage)
+    environment = games.environment(GlobalPool(), MetricGain())
+    for _ in range(2):
+        environment.reset()
+        np.testing.assert_array_equal(stage.task.weights, [0.5, -1.0])
+        np.testing.assert_array_equal(stage.task.momentum, [0.1, 0.2])
+        environment.step(np.array([[0, 1]]))
+        assert not np.array_equal(stage.task.weights, [0.5, -1.0])
+    games.close()
+
+
+def test_a_game_is_a_function_of_seed_and_episode(tmp_path):
+    games = rehearsal(a_stage(tmp_path))
+    environment = games.environment(ClusterPools(2, 3), MetricGain())
+    first, later, again = play(environment, 5), play(environment), play(environment, 5)
+    games.close()
+    assert first[1] == again[1]
+    for a, b in zip(first[0], again[0], strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert first[1] != later[1]
+
+
+def test_gymnasium_accepts_it(tmp_path):
+    games = rehearsal(a_stage(tmp_path))
+    check_env(games.environment(ClusterPools(2, 3), MetricGain()), skip_render_check=True)
+    games.close()
+
+
+@pytest.mark.parametrize("role", [Role.POOL, Role.REWARD, Role.STATE, Role.TEST])
+def test_the_ledger_refuses_what_was_not_given(tmp_path, role):
+    """Even if the split of the games were wrong: the deployment's labels are not there yet, the others' not to buy."""
+    stage = a_stage(tmp_path)
+    source = int(stage.outer.sources(role)[0])
+    roles = stage.inner.roles.copy()
+    roles[source] = Role.POOL
+    games = rehearsal(replace(stage, inner=Split(roles)))
+
+    def ask():
+        game = games.new_game(GlobalPool(), 0, 1)
+        game.ledger.ask(game.id, 0, game.pool, [Asking(source * PARTS)], {})
+
+    with pytest.raises(LedgerRuleError, match=r"never bought|test image"):
+        ask()
+    games.close()
+
+
+def test_the_given_half_is_not_asked_about(tmp_path):
+    stage = a_stage(tmp_path)
+    games = rehearsal(stage)
+    game = games.new_game(GlobalPool(), 0, 1)
+    with pytest.raises(LedgerRuleError, match="outside the pool"):
+        game.ledger.ask(game.id, 0, game.pool, [Asking(int(stage.inner.sources(Role.START)[0]) * PARTS)], {})
+    games.close()
+
+
+@pytest.mark.parametrize("keep_given", [True, False])
+def test_the_task_learns_from_the_given_half_or_does_not(tmp_path, monkeypatch, keep_given):
+    stage, learned = a_stage(tmp_path), []
+    fit = stage.task.fit
+
+    def spy(labels, **rest):
+        learned.append((rest["phase"], labels.given.tolist(), len(labels.units)))
+        return fit(labels, **rest)
+
+    monkeypatch.setattr(stage.task, "fit", spy)
+    games = rehearsal(stage, 4, keep_given)
+    play(games.environment(ClusterPools(2, 3), MetricGain()))
+    games.close()
+    given = stage.inner.sources(Role.START).tolist() if keep_given else []
+    assert learned == [("step", given, 2), ("step", given, 4)]
+
+
+def test_a_budget_beyond_the_half_is_refused(tmp_path):
+    stage = a_stage(tmp_path)  # 4 of 7 images of 4 units
+    with pytest.raises(QueristError, match="games of 17 questions, but half of the starting set has only 16") as caught:
+        rehearsal(stage, 17)
+    assert "lower" in caught.value.fix
+    assert not (tmp_path / "games.sqlite").exists()
+    rehearsal(stage, 16).close()
