@@ -64,6 +64,8 @@ def start(command: Sequence[str], cwd: Path | None = None, **more: Any) -> subpr
         start_new_session=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
+        # Jobs in the background of a shell without job control ignore interruptions, and so would their children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         **more,
     )
 
