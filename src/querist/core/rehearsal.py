@@ -12,6 +12,7 @@ from querist.core.ledger import Ledger
 from querist.core.oracle import SimulatedOracle
 from querist.core.pool import Pool
 from querist.core.reward import Reward
+from querist.core.snapshots import make_folder
 from querist.core.split import Role, Split
 from querist.core.step import Featuriser, Game
 from querist.core.task import Task
@@ -42,7 +43,7 @@ class Stage:
     """Where a policy is trained.
 
     Args:
-        folder: of the games' ledger.
+        folder: of the games' ledger; made if it is not there.
         pool: the units.
         outer: the deployment's split; ``inner`` that of the games (see :func:`halved`).
         labels_per_source: how many labels a given source counts as.
@@ -87,6 +88,7 @@ class Rehearsal:
         inner = stage.inner.sources(Role.START)
         self._given = inner if keep_given else inner[:0]
         self._first = stage.task.snapshot()
+        make_folder(stage.folder)
         self._ledger = Ledger.create(stage.folder / "games.sqlite", {})
         given = {"start": (stage.outer.sources(Role.START), stage.labels_per_source)}
         self._parent = self._ledger.start_game(stage.pool, stage.outer, 0, given=given)

@@ -7,24 +7,25 @@ import torch
 from querist.agents.ralis import agent as module
 from querist.agents.ralis.agent import AGENT
 from querist.agents.ralis.config import settings
-from querist.agents.ralis.policy import RalisPolicy
+from querist.agents.ralis.policy import RalisPolicy, featuriser
 from querist.core import rng
 from querist.core.agent import CONTROLS
 from querist.core.answers import Labels
+from querist.core.candidates import ClusterPools
 from querist.core.card import PolicyCard
 from querist.core.ledger import Ledger
 from querist.core.loop import Deployment
 from querist.core.oracle import SimulatedOracle
 from querist.core.plan import Parts, Plan
 from querist.core.rehearsal import Rehearsal, Stage, halved
+from querist.core.reward import MetricGain
 from querist.core.split import Role, Split
 from querist.errors import QueristError
+from querist.nn.runtime import seeded
 from tiny import SplitNet, tiny_data, tiny_task
 
 REGIONS = 9
-SMALL = {
-    "episodes": 3, "budget": 6, "pool_train": 3, "pool_deploy": 4, "batch": 4, "check_games": 2, "replay": 40,
-}  # fmt: skip
+SMALL = {"episodes": 3, "budget": 4, "pool_train": 3, "pool_deploy": 4, "batch": 4, "check_games": 0, "replay": 40}
 CHANGES = {"sound": SMALL | {"warm_up": 1, "horizon": 2, "explore_for": 2}, "faithful": SMALL}
 AWARE = CHANGES["sound"] | {"features": "class_aware"}
 
@@ -43,10 +44,14 @@ def a_split():
     return Split(np.array(roles, dtype=np.int8))
 
 
+def a_task():
+    with seeded(0):
+        return tiny_task(tiny_data(11), SplitNet(3))
+
+
 def a_stage(folder, rehearsed=True):
     """Two steps on half of the start; then the stand-in or the model itself is what plays."""
-    torch.manual_seed(0)
-    task, outer = tiny_task(tiny_data(11), SplitNet(3)), a_split()
+    task, outer = a_task(), a_split()
     inner = halved(outer, 1)
     given = inner.sources(Role.START)
     labels = Labels(given[:0], (), given)
@@ -64,7 +69,7 @@ def a_card(folder, profile="sound", rehearsed=True, changes=None, seed=1, **rest
 
 def deployed(folder, card):
     """The units that a deployment of the real task asks about."""
-    task = tiny_task(tiny_data(11), SplitNet(3))
+    task = a_task()
     policy = RalisPolicy(card)
     candidates, eyes = policy.own_candidates(card.profile, 2), policy.own_featuriser(task)
     parts = Parts(task.pool, a_split(), task, policy, candidates, eyes, SimulatedOracle(task), REGIONS)
@@ -87,7 +92,7 @@ def test_it_trains_a_card_that_loads_and_plays(tmp_path, profile, rehearsed, cha
     assert (card.agent, card.profile, card.control) == ("ralis", profile, None)
     assert [row["episode"] for row in card.curve] == [1, 2, 3]
     assert told == list(card.curve)
-    assert all(len(row["rewards"]) == 3 for row in card.curve)
+    assert all(len(row["rewards"]) == 2 for row in card.curve)
     assert settings(profile, changes or CHANGES[profile]) == RalisPolicy(card).settings
     card.save(tmp_path / "card")
     loaded = PolicyCard.load(tmp_path / "card")
@@ -95,11 +100,11 @@ def test_it_trains_a_card_that_loads_and_plays(tmp_path, profile, rehearsed, cha
     asked = deployed(tmp_path / "run", loaded)
     assert len(set(asked)) == 4
     assert max(asked) < 4 * REGIONS
-    assert deployed(tmp_path / "again", card) == asked
 
 
 def test_a_seed_fixes_the_card(tmp_path):
-    cards = [a_card(tmp_path / str(n), seed=seed) for n, seed in enumerate((1, 1, 2))]
+    changes = CHANGES["sound"] | {"check_games": 1}
+    cards = [a_card(tmp_path / str(n), changes=changes, seed=seed) for n, seed in enumerate((1, 1, 2))]
     assert cards[0].hash == cards[1].hash != cards[2].hash
     plain = [[{k: v for k, v in row.items() if k != "seconds"} for row in card.curve] for card in cards]
     assert plain[0] == plain[1] != plain[2]
@@ -107,8 +112,7 @@ def test_a_seed_fixes_the_card(tmp_path):
 
 
 def test_without_the_first_evaluation_each_game_begins_with_a_level(tmp_path):
-    faithful = a_card(tmp_path / "faithful", "faithful", changes=CHANGES["faithful"] | {"check_games": 0})
-    sound = a_card(tmp_path / "sound", changes=CHANGES["sound"] | {"check_games": 0})
+    faithful, sound = (a_card(tmp_path / profile, profile) for profile in ("faithful", "sound"))
     levels = [row["return"] for row in faithful.curve]
     assert all(10 < level <= 100 for level in levels)  # the mIoU that the game ended with
     assert all(abs(row["return"]) < level for row, level in zip(sound.curve, levels, strict=True))
@@ -149,12 +153,12 @@ def test_games_are_on_half_of_the_start_with_small_pools(tmp_path, played, profi
     assert all(g == given for *_, g in played)
     ledger = Ledger.read(tmp_path / "games.sqlite")
     assert ledger.money(1) == (0, 0)
-    assert ledger.money(2 + 1) == (6, 6)
+    assert ledger.money(3) == (4, 4)
     ledger.close()
 
 
 def test_the_check_plays_the_same_fresh_games_with_the_policy_and_with_chance(tmp_path, played):
-    card = a_card(tmp_path)
+    card = a_card(tmp_path, changes=CHANGES["sound"] | {"check_games": 2})
     seeds = [(seed, episode) for seed, episode, *_ in played]
     assert seeds[:4] == [(0, 1), (1, 1), (1, 2), (1, 3)]  # the environment looks at one game to learn its spaces
     assert seeds[4:6] == seeds[6:8]
@@ -168,7 +172,7 @@ def test_the_check_plays_the_same_fresh_games_with_the_policy_and_with_chance(tm
 
 def test_one_game_has_no_standard_error_and_none_no_check(tmp_path):
     assert a_card(tmp_path / "one", changes=CHANGES["sound"] | {"check_games": 1}).check["standard_error"] is None
-    assert a_card(tmp_path / "none", changes=CHANGES["sound"] | {"check_games": 0}).check == {}
+    assert a_card(tmp_path / "none").check == {}
 
 
 # Controls -------------------------------------------------------------------------------------------------------------
@@ -176,7 +180,7 @@ def test_one_game_has_no_standard_error_and_none_no_check(tmp_path):
 
 @pytest.mark.parametrize("control", CONTROLS)
 def test_controls(tmp_path, control):
-    card = a_card(tmp_path, control=control)
+    card = a_card(tmp_path, changes=CHANGES["sound"] | {"check_games": 1}, control=control)
     assert card.strategy == f"ralis/{control}"
     assert card.check == {}
     assert len(card.curve) == (1 if control == "untrained" else 3)
@@ -197,14 +201,13 @@ def test_the_untrained_control_has_the_first_weights_of_the_policy(tmp_path, mon
     for name, weights in first[0].items():
         assert torch.equal(weights, first[1][name])
         np.testing.assert_array_equal(card.tensors[f"network/{name}"], weights.half().numpy())
-    assert not all((np.asarray(weights) == 0).all() for weights in (card.tensors["network/last.weight"],))
+    assert card.tensors["network/last.weight"].any()  # it has preferences
 
 
-@pytest.mark.parametrize(("control", "count"), [(None, 300), ("shuffled", 300), ("untrained", 20)])
+@pytest.mark.parametrize(("control", "count"), [(None, 50), ("shuffled", 50), ("untrained", 7)])
 def test_how_many_episodes_there_will_be(control, count):
-    assert AGENT.episodes("sound", {}, control) == count
-    assert AGENT.episodes("faithful", {}, None) == 100
-    assert AGENT.episodes("faithful", {}, "untrained") == 1
+    assert AGENT.episodes("sound", {"episodes": 50, "warm_up": 7}, control) == count
+    assert AGENT.episodes("faithful", {"episodes": 50}, control) == (50 if count == 50 else 1)
 
 
 # Refusals -------------------------------------------------------------------------------------------------------------
@@ -225,12 +228,13 @@ def test_the_class_aware_features_need_a_state_set(tmp_path):
     stage = replace(stage, inner=Split(roles))
     with pytest.raises(QueristError, match="needs a state set"):
         AGENT.train("faithful", CHANGES["faithful"], stage, 1)
-    assert AGENT.train("sound", CHANGES["sound"] | {"check_games": 0}, stage, 1).curve
+    assert AGENT.train("sound", CHANGES["sound"], stage, 1).curve
 
 
 def test_a_training_that_fails_lets_go_of_its_ledger(tmp_path, monkeypatch):
     closed = []
-    monkeypatch.setattr(Rehearsal, "close", lambda self: closed.append(self._ledger.close()))
+    close = Rehearsal.close
+    monkeypatch.setattr(Rehearsal, "close", lambda self: closed.append(close(self)))
 
     def fail(row):
         raise RuntimeError("the watcher failed")
@@ -238,3 +242,19 @@ def test_a_training_that_fails_lets_go_of_its_ledger(tmp_path, monkeypatch):
     with pytest.raises(RuntimeError, match="watcher"):
         a_card(tmp_path, watch=fail)
     assert closed == [None]
+
+
+@pytest.mark.parametrize("profile", ["sound", "faithful"])
+def test_observations_stay_in_their_space_until_the_pool_is_exhausted(tmp_path, profile):
+    """Eighteen regions, two by two from pools that shrink: real predictions in every number."""
+    stage, chosen = a_stage(tmp_path), settings(profile, CHANGES[profile])
+    games = stage.rehearse(featuriser(stage.task, chosen, REGIONS), 18)
+    environment = games.environment(ClusterPools(2, 5), MetricGain())
+    seen, _ = environment.reset(seed=0)
+    ended, steps = False, 0
+    while not ended:
+        assert environment.observation_space.contains(seen)
+        seen, _, ended, _, _ = environment.step(seen["mask"].argmax(axis=1)[:, None])
+        steps += 1
+    assert steps == 9
+    games.close()

@@ -192,7 +192,12 @@ def inside_its_ranges(seen):
         assert start == table.shape[1]
 
 
-@given(seed=st.integers(0, 1000), classes=st.integers(2, 20), bought=st.sets(st.integers(0, 15)), kept=st.booleans())
+@given(
+    seed=st.integers(0, 1000),
+    classes=st.integers(2, 20),
+    bought=st.sets(st.integers(0, 15), max_size=12),
+    kept=st.booleans(),
+)
 @settings(max_examples=30, deadline=None)
 def test_every_number_lies_where_the_schema_says(seed, classes, bought, kept):
     free = sorted(set(range(16)) - bought)[:6]

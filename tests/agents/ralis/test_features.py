@@ -31,8 +31,16 @@ def predicted(task, units):
     return with_floor(np.pad(task.tables["classes"][units], ((0, 0), (0, 1))))
 
 
+def true_shares(task, unit):
+    """(C + 1,), the last one void."""
+    C = len(task.parts)
+    return np.bincount(np.minimum(task.masks[unit].ravel(), C), minlength=C + 1) / PIXELS
+
+
 def labelled(task, units):
-    rows = [np.bincount(np.minimum(task.masks[u].ravel(), len(task.parts)), minlength=len(task.parts) + 1) for u in units]
+    rows = [
+        np.bincount(np.minimum(task.masks[u].ravel(), len(task.parts)), minlength=len(task.parts) + 1) for u in units
+    ]
     return with_floor(np.array(rows) / PIXELS)
 
 
@@ -194,7 +202,7 @@ def test_a_range_of_its_own_makes_bins_of_two_candidates_mean_different_things()
 def test_labelled_are_the_regions_of_given_images_and_what_was_bought():
     task = SeenTask()
     found = LabelledSide(3).fractions(a_game(task, bought=[1, 13]))
-    exact = [np.bincount(np.minimum(task.masks[u].ravel(), 3), minlength=4) / PIXELS for u in [*given_units(), 1, 13]]
+    exact = [true_shares(task, u) for u in [*given_units(), 1, 13]]
     np.testing.assert_allclose(found, exact)
 
 
@@ -215,9 +223,7 @@ def test_given_images_are_counted_once_and_anew_where_others_are_given():
     assert task.told == [given_units()]
     assert len(side.fractions(a_game(task, [1], given=[4]))) == REGIONS + 1
     assert len(side.fractions(a_game(task, [1], given=[]))) == 1
-    np.testing.assert_array_equal(
-        side.fractions(a_game(task, [1])), LabelledSide(3).fractions(a_game(task, [1]))
-    )
+    np.testing.assert_array_equal(side.fractions(a_game(task, [1])), LabelledSide(3).fractions(a_game(task, [1])))
 
 
 def test_a_task_that_cannot_count_answers_has_nothing_labelled():

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from typing import Any
 
 import numpy as np
@@ -54,15 +55,14 @@ class RalisAgent(Agent):
         settings = config.settings(profile, changes)
         rows = len(stage.inner.sources(Role.STATE)) * stage.labels_per_source
         eyes = featuriser(stage.task, settings, rows)
-        games = stage.rehearse(eyes, settings.budget, settings.keep_given)
-        environment = games.environment(
-            ClusterPools(stage.batch, settings.pool_train), MetricGain(1.0, settings.evaluate_first)
-        )
-        with seeded(int(rng.generator(seed, "policy weights").integers(2**62))):
-            net = network(eyes.schema, settings)
-            curve = train(environment, net, settings, seed, control, watch, _weights(eyes.schema))
-        check = {} if control else _check(environment, net, settings)
-        games.close()
+        with closing(stage.rehearse(eyes, settings.budget, settings.keep_given)) as games:
+            environment = games.environment(
+                ClusterPools(stage.batch, settings.pool_train), MetricGain(1.0, settings.evaluate_first)
+            )
+            with seeded(int(rng.generator(seed, "policy weights").integers(2**62))):
+                net = network(eyes.schema, settings)
+                curve = train(environment, net, settings, seed, control, watch, _weights(eyes.schema))
+            check = {} if control else _check(environment, net, settings)
         return PolicyCard(
             self.name,
             profile,

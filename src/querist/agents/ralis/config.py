@@ -1,5 +1,6 @@
 """What a RALIS policy is made of and how it is trained: two profiles, and every number of theirs as a field."""
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
@@ -180,5 +181,6 @@ def _check_kind(name: str, value: Any) -> None:
     if not fits.get(kind, True):
         wanted = {bool: "true or false", int: "a whole number", float: "a number"}[kind]
         raise QueristError(
-            f"ralis: the setting {name} is {wanted}, not {value!r}", f"such as {name}: {getattr(SOUND, name)}"
+            f"ralis: the setting {name} is {wanted}, not {value!r}",
+            f"such as {name}: {json.dumps(getattr(SOUND, name))}",
         )

@@ -78,8 +78,9 @@ class RalisFeaturiser(Featuriser):
             labelled: (m, C + 1) true class shares, the last one void; None or empty: the first histogram is zero.
         """
         span = (0.0, float(np.log(1e7))) if self.settings.fixed_histograms else None
-        # Void can never be predicted, but it can be labelled.
-        p = floored(torch.from_numpy(np.pad(shares, ((0, 0), (0, 1)))).double())
+        # Void can never be predicted, but it can be labelled. The released code puts its floor under pixel counts.
+        amounts = shares if self.settings.normalise_counts else shares * self._pixels
+        p = floored(torch.from_numpy(np.pad(amounts, ((0, 0), (0, 1)))).double())
         against = np.zeros((len(shares), BINS), dtype=np.float32)
         if labelled is not None and len(labelled):
             q, times = merge_duplicates(floored(torch.from_numpy(labelled).double()))

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from querist.core.answers import Labels
 from querist.core.evaluation import Evaluation
 from querist.core.task import Phase, Task
+from querist.errors import QueristError
 from querist.kernels.confusion import confusion_counts
 from querist.nn.head import resize
 from querist.nn.weights import load_model, save_model
@@ -28,7 +29,7 @@ from querist.tasks.segmentation.metric import evaluation
 if TYPE_CHECKING:
     from querist.tasks.segmentation.task import SegmentationTask
 
-_RATE, _MOMENTUM, _DECAY = 2.0, 0.9, 1e-4  # of gradient steps on white features: safely below where they diverge
+_RATE, _MOMENTUM, _DECAY = 2.0, 0.9, 1e-4  # of gradient steps on white features, which settle with given images
 _LEAST_FREQUENCY = 1e-3  # a class that was hardly met shall not rule the rest
 _LEAST_VARIANCE = 1e-5  # of the largest: directions below it are rounding
 
@@ -194,17 +195,21 @@ class ReadoutTask(Task):
     def describe(self, units: np.ndarray, fields: Sequence[str], rng: np.random.Generator) -> dict[str, np.ndarray]:
         source, part = self._of.regions.sources(units)[:, 0], self._of.regions.part(units)
         images, row = np.unique(source, return_inverse=True)
-        tables: dict[str, list[np.ndarray]] = {name: [] for name in fields}
-        for _, logits in self.predict(images):
-            for name, table in self._describer.from_logits(fields, logits).items():
-                tables[name].append(table)
+        tables = [self._describer.from_logits(fields, logits) for _, logits in self.predict(images)]
+        shapes = {name: self.fields[name].shape for name in fields}
+        if not tables:
+            return {name: np.zeros((0, *shape), dtype=np.float32) for name, shape in shapes.items()}
         return {
-            name: np.concatenate(table)[row, part].reshape(len(units), *self.fields[name].shape)
-            for name, table in tables.items()
+            name: np.concatenate([table[name] for table in tables])[row, part].reshape(len(units), *shape)
+            for name, shape in shapes.items()
         }
 
     def evaluate(self, sources: np.ndarray) -> Evaluation:
-        """MIoU over the cells of the feature map."""
+        """MIoU over the cells of the feature map.
+
+        Raises:
+            QueristError: not one of them is labelled.
+        """
         counts = []
         with torch.inference_mode():
             for start in range(0, len(sources), self._batch):
@@ -212,6 +217,11 @@ class ReadoutTask(Task):
                 found = self.model.scores(self._features.of(some)).argmax(dim=-1)
                 truth = torch.from_numpy(np.stack([self._features.sampled(self.data.mask(s)) for s in some]))
                 counts.append(confusion_counts(found, truth, len(self.parts), self.data.void_id).numpy())
+        if not any(part.any() for part in counts):
+            raise QueristError(
+                f"not one cell of the {len(sources)} images to measure on is labelled",
+                "give images with masks the role reward",
+            )
         return evaluation(sources, np.concatenate(counts))
 
     def truth(self, units: np.ndarray) -> list[np.ndarray]:
