@@ -27,8 +27,8 @@ def with_floor(shares):
     return shares / shares.sum(axis=-1, keepdims=True)
 
 
-def predicted(task, units):
-    return with_floor(np.pad(task.tables["classes"][units], ((0, 0), (0, 1))))
+def predicted(task, units, pixels=1):
+    return with_floor(np.pad(task.tables["classes"][units] * pixels, ((0, 0), (0, 1))))
 
 
 def true_shares(task, unit):
@@ -153,7 +153,8 @@ def test_histograms_of_divergences(profile, seed):
     bought = [1, 2, 7]
     seen = look(task, profile, bought=bought)
     units = OFFERED.flat
-    p, known = predicted(task, units), labelled(task, (given_units() if profile.keep_given else []) + bought)
+    p = predicted(task, units, 1 if profile.normalise_counts else PIXELS)  # the released floor is under counts
+    known = labelled(task, (given_units() if profile.keep_given else []) + bought)
     fixed = profile.fixed_histograms
     for n, (g, i) in enumerate(np.argwhere(OFFERED.mask)):
         against = straightforward(p[n], known, fixed)
