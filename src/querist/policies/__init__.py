@@ -1,0 +1,1 @@
+"""Policies that come trained; ``--policy default`` is the one in ``ralis/``."""
