@@ -1,15 +1,19 @@
 """What is timed, and against what. To add a benchmark, write a function that builds a Case and list it below."""
 
+import itertools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn.functional import avg_pool2d, max_pool2d
 
 from querist.kernels.confusion import confusion_counts
+from querist.kernels.divergence import divergence_histograms, floored
 from querist.kernels.gradient_embedding import factorised_kmeans_plus_plus
 from querist.kernels.k_centre import k_centre_greedy
-from querist.kernels.regions import region_class_counts, region_means
+from querist.kernels.regions import region_class_counts, region_grids, region_means
 from querist.kernels.uncertainty import pixel_uncertainty
 from querist.tasks.segmentation.fpn import FPN
 from speed_measure import Case
@@ -17,6 +21,7 @@ from speed_step import step
 
 CLASSES = 11
 VOID = 11
+LARGEST_DIVERGENCE = math.log(1e7)
 
 
 @dataclass(frozen=True)
@@ -165,6 +170,43 @@ def badge(quick: bool) -> tuple[str, Case]:
     return f"{n}x{d}, {classes} classes, {picks} picks", case
 
 
+def ralis_histograms(quick: bool) -> tuple[str, Case]:
+    """A few of the 25,600 candidates of a step against all of them and 10,000 labelled regions, 19 classes and void."""
+    rows, references = (16, 2_000) if quick else (512, 35_600)
+    present = torch.rand(references, 20, generator=_seeded()) < 0.4
+    counts = torch.randint(0, 2_000, present.shape, generator=_seeded()) * present
+    q = floored(counts)
+    p = q[:rows]
+
+    def region_by_region() -> Tensor:
+        scores = ((row * (row / q).log()).sum(dim=1).clamp_(0, LARGEST_DIVERGENCE) for row in p)
+        return torch.stack([torch.histc(s, 32, 0, LARGEST_DIVERGENCE) for s in scores]) / references
+
+    def agree(mine: Tensor, theirs: Tensor) -> bool:
+        """But for scores on an edge, which rounding puts on either side."""
+        return bool((mine - theirs).abs().sum() < 1e-3 * rows)
+
+    case = Case(lambda: divergence_histograms(p, q), region_by_region, units=rows, agree=agree)
+    return f"{references} references x 20 classes, a region", case
+
+
+def entropy_grids(quick: bool) -> tuple[str, Case]:
+    images, height, width = (2 if quick else 20), 90, 80
+    maps = torch.rand(images, 360, 480, generator=_seeded())
+
+    def region_by_region() -> Tensor:
+        grids = []
+        for image in maps:
+            for y, x in itertools.product(range(0, 360, height), range(0, 480, width)):
+                region = image[None, y : y + height, x : x + width]
+                pools = (-max_pool2d(-region, (11, 10)), avg_pool2d(region, (11, 10)), max_pool2d(region, (11, 10)))
+                grids.append(torch.cat(pools))
+        return torch.stack(grids).view(images, 4, 6, 3, 8, 8)
+
+    case = Case(lambda: region_grids(maps, height, width), region_by_region, agree=torch.allclose)
+    return f"{images}x360x480, regions of {height}x{width}", case
+
+
 BENCHMARKS = (
     Benchmark("k-centre", "one matrix-vector product", k_centre, limit=1.3),
     Benchmark("confusion", "boolean masks class by class", confusion),
@@ -174,4 +216,6 @@ BENCHMARKS = (
     Benchmark("camvid-small-step", "image by image, loops over regions and classes", step),
     Benchmark("dropout-passes", "the whole network each pass", dropout_passes),
     Benchmark("badge", "the same sampler on the n x (C d) gradients", badge),
+    Benchmark("ralis-histograms", "a loop over regions: direct sums, histc", ralis_histograms),
+    Benchmark("entropy-grids", "three poolings for each region", entropy_grids),
 )

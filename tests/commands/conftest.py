@@ -66,6 +66,30 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
     return Tiny(data, recipe, folder / "half", folder / "whole")
 
 
+@dataclass(frozen=True)
+class Taught:
+    """A recipe whose strategies learn, and cards of two of them."""
+
+    data: Path
+    recipe: Path
+    card: Path
+    faithful: Path
+
+
+@pytest.fixture(scope="session")
+def taught(played: Tiny) -> Taught:
+    """Policies of three games, trained once; not to be changed."""
+    patch = pytest.MonkeyPatch()
+    folder = played.data.parent
+    patch.setenv("QUERIST_CACHE", str(folder / "cache"))
+    data, recipe = write_tiny(folder, learned=True)
+    for name in ("sound", "faithful"):
+        arguments = ["--strategy", f"ralis/{name}", "--out", str(folder / name)]
+        assert main(["train", str(recipe), "--data", str(data), *arguments]) == 0
+    patch.undo()
+    return Taught(data, recipe, folder / "sound", folder / "faithful")
+
+
 def interrupt_after(patch: pytest.MonkeyPatch, labels: int) -> None:
     """From now on whoever plays a deployment presses Ctrl-C once so many labels were bought."""
     from querist.core.loop import Deployment
@@ -88,6 +112,18 @@ def tiny(played: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tiny:
     for path in (played.data, played.half, played.whole):
         shutil.copytree(path, tmp_path / path.name)
     return Tiny(tmp_path / "data", played.recipe, tmp_path / "half", tmp_path / "whole")
+
+
+@pytest.fixture(scope="session")
+def learned(taught: Taught, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A comparison of random with two policies and a control, on two seeds; not to be changed."""
+    out = tmp_path_factory.mktemp("learned") / "out"
+    patch = pytest.MonkeyPatch()
+    patch.setenv("QUERIST_CACHE", str(taught.data.parent / "cache"))
+    where = ["--data", str(taught.data), "--out", str(out), "--workers", "1", "--pictures", "false"]
+    assert main(["compare", str(taught.recipe), *where]) == 0
+    patch.undo()
+    return out
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ import shutil
 import pytest
 import yaml
 
+from querist.core.card import PolicyCard
 from slow.segmentation import change_pixel
 
 
@@ -120,3 +121,91 @@ def test_what_cannot_be_played_is_said_at_once(compare, tmp_path, arguments, wor
     assert said.code == 2
     assert words in said.err
     assert not (tmp_path / "out" / "cells").exists()
+
+
+# Learned policies ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def again(querist, taught, learned, tmp_path, monkeypatch):
+    """``querist compare`` of strategies that learn, into a copy of what was played."""
+    monkeypatch.setenv("QUERIST_CACHE", str(taught.data.parent / "cache"))
+    shutil.copytree(learned, tmp_path / "out")
+
+    def run(*arguments, out=tmp_path / "out"):
+        where = ["--data", taught.data, "--out", out, "--workers", "1", "--pictures", "false"]
+        return querist("compare", taught.recipe, *where, *arguments)
+
+    return run
+
+
+def test_every_policy_meets_every_seed(learned):
+    cells = {path.stem: json.loads(path.read_text()) for path in (learned / "cells").glob("ralis__*.json")}
+    who = [("ralis__sound", 0), ("ralis__sound", 1), ("ralis__untrained", 0)]
+    assert set(cells) == {f"{name}--p{policy}--s{seed}" for name, policy in who for seed in (0, 1)}
+    for name, policy in who:
+        card = PolicyCard.load(learned / "policies" / f"{name}--p{policy}")
+        assert card.strategy == name.replace("__", "/")
+        assert card.training["number"] == policy
+        for seed in (0, 1):
+            cell = cells[f"{name}--p{policy}--s{seed}"]
+            assert (cell["policy_hash"], cell["profile"]) == (card.hash, name.partition("__")[2])
+    assert "policy_hash" not in json.loads((learned / "cells" / "random--p0--s0.json").read_text())
+
+
+def test_policies_are_averaged_within_a_seed(learned):
+    found = json.loads((learned / "summary.json").read_text())["strategies"]
+    assert (found["ralis/sound"]["policies"], found["ralis/untrained"]["policies"]) == (2, 1)
+    for seed in ("0", "1"):
+        cells = [json.loads((learned / "cells" / f"ralis__sound--p{p}--s{seed}.json").read_text()) for p in (0, 1)]
+        last = [cell["points"][-1]["test"] for cell in cells]
+        assert found["ralis/sound"]["curve"]["10"][seed] == pytest.approx(sum(last) / 2)
+    assert found["random"]["labels_all"] == found["ralis/sound"]["labels_all"]  # it was trained on what all were given
+
+
+def test_a_further_policy_is_trained_and_nothing_else_is_played(again, tmp_path):
+    before = times(tmp_path / "out")
+    said = again("--set", "train.policies=3")
+    assert said.code == 0, said.err
+    assert "14 cells, 2 to play, 1 at a time" in said.flat
+    assert "1 policy to train first" in said.flat
+    after = times(tmp_path / "out")
+    assert set(after) - set(before) == {f"ralis__sound--p2--s{seed}.json" for seed in (0, 1)}
+    assert {name: after[name] for name in before} == before
+
+
+def test_a_policy_that_was_trained_otherwise_is_mentioned(again, tmp_path):
+    said = again("--set", "train.update=3")
+    assert said.code == 0
+    for name in ("ralis__sound--p0", "ralis__sound--p1", "ralis__untrained--p0"):
+        assert f"{tmp_path / 'out' / 'policies' / name} was trained otherwise" in said.out
+
+
+def test_cells_and_the_policies_beside_them_belong_together(again, tmp_path):
+    policies = tmp_path / "out" / "policies"
+    cell = tmp_path / "out" / "cells" / "ralis__sound--p0--s0.json"
+    shutil.move(policies / "ralis__sound--p0", policies / "away")
+    said = again()
+    assert said.code == 2
+    assert f"{cell} was played with a policy that is not in {policies / 'ralis__sound--p0'}" in said.err
+    shutil.copytree(policies / "ralis__sound--p1", policies / "ralis__sound--p0")
+    said = again()
+    assert said.code == 2
+    assert f"{cell} was played with another policy than {policies / 'ralis__sound--p0'}" in said.err
+    assert "put its policy back, or remove the cell" in said.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--strategies", "random", "ralis"], "'ralis' does not say which ralis"),
+        (["--set", "problem.split_seed=null"], "each seed draws its own split"),
+        (["--set", "train.settings={ralis/sound: {budget: no}}"], "budget is a whole number, not False"),
+        (["--set", "problem.model.path=slow.segmentation.TinyNet"], "has no cheap stand-in"),
+    ],
+)
+def test_what_cannot_be_taught_is_said_at_once(again, tmp_path, arguments, words):
+    said = again(*arguments, out=tmp_path / "new")
+    assert said.code == 2, said.flat
+    assert words in said.err
+    assert not (tmp_path / "new").exists()

@@ -1,9 +1,12 @@
 import shutil
 import sqlite3
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from commands.conftest import interrupt_after
+from querist.core.card import PolicyCard
 from querist.core.lock import RunLock
 from slow.harness import outcome
 from slow.segmentation import change_pixel
@@ -166,12 +169,16 @@ def _last_snapshot(folder):
     return folder / "snapshots" / f"{digest}.safetensors"
 
 
+def change_byte(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
 @pytest.mark.parametrize("how", ["missing", "damaged"])
 def test_a_snapshot_that_is_not_what_was_written_is_named(querist, played, tiny, how):
     snapshot = _last_snapshot(tiny.half)
-    content = bytearray(snapshot.read_bytes())
-    content[len(content) // 2] ^= 1
-    snapshot.unlink() if how == "missing" else snapshot.write_bytes(content)
+    snapshot.unlink() if how == "missing" else change_byte(snapshot)
     said = querist("resume", tiny.half, "--data", played.data)
     assert said.code == 2
     assert f"{snapshot}: the run's snapshot is {how}" in said.err
@@ -187,3 +194,55 @@ def test_an_answer_that_was_tampered_with_is_noticed(querist, played, tiny):
     said = querist("resume", tiny.half, "--data", played.data)
     assert said.code == 2
     assert "in the run file is damaged" in said.err
+
+
+# Learned policies ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def half(querist, taught, tmp_path, monkeypatch):
+    """A run of a policy that was interrupted after six of ten labels, and whose card is not where it was."""
+    monkeypatch.setenv("QUERIST_CACHE", str(taught.data.parent / "cache"))
+    shutil.copytree(taught.card, tmp_path / "card")
+    with monkeypatch.context() as patch:
+        interrupt_after(patch, labels=6)
+        arguments = ["--data", taught.data, "--policy", tmp_path / "card", "--out", tmp_path / "half"]
+        assert querist("run", taught.recipe, *arguments).code == 130
+    shutil.rmtree(tmp_path / "card")
+    return tmp_path / "half"
+
+
+def test_a_run_goes_on_with_its_own_copy_of_the_policy(querist, taught, half, tmp_path):
+    whole = ["--data", taught.data, "--policy", taught.card, "--out", tmp_path / "whole"]
+    assert querist("run", taught.recipe, *whole).code == 0
+    said = querist("resume", half)
+    assert said.code == 0, said.err
+    assert outcome(half) == outcome(tmp_path / "whole")
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ("gone", "half/policy: not a policy card"),
+        ("damaged", "half/policy: not a policy card (policy.safetensors is not the one"),
+        ("another", "this run has policy "),
+        ("another strategy", "the policy card is of ralis/faithful, not of ralis/sound"),
+    ],
+)
+def test_a_policy_that_is_not_the_runs_own_is_refused(querist, taught, half, tmp_path, how, words):
+    before = outcome(half)
+    if how == "damaged":
+        change_byte(half / "policy" / "policy.safetensors")
+    else:
+        shutil.rmtree(half / "policy")
+    if how == "another":
+        card = PolicyCard.load(taught.card)
+        others = {name: array * 2 if array.dtype == np.float16 else array for name, array in card.tensors.items()}
+        replace(card, tensors=others).save(half / "policy")
+    elif how == "another strategy":
+        shutil.copytree(taught.faithful, half / "policy")
+    said = querist("resume", half)
+    assert said.code == 2, said.flat
+    assert words in said.err
+    assert "fix: " in said.err
+    assert outcome(half) == before

@@ -7,8 +7,9 @@ import pytest
 import torch
 from PIL import Image
 
+from querist.core.card import PolicyCard
 from querist.demo.scenes import write_scenes
-from slow.segmentation import TinyNet, write_weights
+from slow.segmentation import SplitNet, TinyNet, write_weights
 
 
 @pytest.fixture
@@ -169,3 +170,62 @@ def test_weights_of_another_network_are_refused(querist, pool, played, tmp_path)
     said = querist("select", played.recipe, "--data", pool, "--checkpoint", other, "--out", tmp_path / "b")
     assert said.code == 2
     assert str(other) in said.err
+
+
+# Learned policies ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def select(querist, taught, pool, tmp_path):
+    """``querist select`` of a policy on images without masks, with weights of its model."""
+    weights = write_weights(tmp_path / "split.safetensors", model=SplitNet)
+
+    def run(*arguments, out=tmp_path / "batch", checkpoint=weights):
+        given = ["--checkpoint", checkpoint] if checkpoint else []
+        return querist("select", taught.recipe, "--data", pool, "--out", out, *given, *arguments)
+
+    return run
+
+
+def test_a_policy_selects_for_people_from_images_without_masks(select, taught, tmp_path):
+    said = select("--policy", taught.card, "--count", 5)
+    assert said.code == 0, said.err
+    written = json.loads((tmp_path / "batch.json").read_text())
+    assert (written["strategy"], written["policy"]) == ("ralis/sound", PolicyCard.load(taught.card).hash)
+    scores = [row["score"] for row in written["units"]]
+    assert len({row["unit"] for row in written["units"]}) == 5
+    assert scores == sorted(scores, reverse=True)
+    assert len(set(scores)) > 1
+    said = select("--policy", taught.card, "--count", 31, "--exclude", tmp_path / "batch.json", out=tmp_path / "rest")
+    assert said.code == 0, said.err
+    rest = {row["unit"] for row in batch(tmp_path / "rest.json")}
+    assert len(rest) == 31
+    assert not rest & {row["unit"] for row in written["units"]}  # 36 regions are in the pool
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--strategy", "ralis/sound"], "ralis/sound is learned: it needs a policy"),
+        (["--strategy", "ralis/shuffled"], "ralis/shuffled is learned: it needs a policy"),
+        (["--policy", "CARD", "--strategy", "random"], "--strategy random, but the policy is of ralis/sound"),
+        (["--policy", "/no/such/card"], "/no/such/card: not a policy card"),
+        (["--policy", "FAITHFUL"], "ralis/faithful was trained on schema"),
+        (["--strategy", "true_gain/global"], "true_gain/global looks at the answers, and nobody has given them"),
+    ],
+)
+def test_who_cannot_select_is_named(select, taught, tmp_path, pool, arguments, words):
+    classes = pool / "classes.yaml"
+    classes.write_text(classes.read_text().replace("sky", "heaven"))
+    places = {"CARD": taught.card, "FAITHFUL": taught.faithful}
+    said = select(*[places.get(a, a) for a in arguments])
+    assert said.code == 2, said.flat
+    assert words in said.err
+    assert "fix: " in said.err
+    assert not (tmp_path / "batch.json").exists()
+
+
+def test_a_policy_needs_a_model_to_look_at(select, taught, tmp_path):
+    said = select("--policy", taught.card, checkpoint=None)
+    assert said.code == 2
+    assert "ralis/sound goes by what a model predicts, and there is no model" in said.err

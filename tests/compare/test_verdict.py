@@ -167,3 +167,18 @@ def test_all_labels_ever_needed_are_mentioned_where_they_differ():
 def test_missing_cells_are_mentioned():
     verdict, _ = judge(entropy__global=1.0, missing={"entropy/global": [3, 4]})
     assert "entropy/global (seed 3, 4)" in text(verdict)
+
+
+@pytest.mark.parametrize(
+    ("policies", "spread", "words"),
+    [
+        (1, None, "ralis/sound stands for a single trained policy: how much luck is in its training is unknown."),
+        (3, 0.4142, "ralis/sound stands for 3 policies, whose AUBC differs by 0.41 (sd)."),
+        (2, None, None),  # no seed in common
+    ],
+)
+def test_the_spread_between_policies_is_told(policies, spread, words):
+    _, summary = judge(ralis__sound=3.0)
+    summary["strategies"]["ralis/sound"] |= {"policies": policies, "policy_spread": spread}
+    told = text(decide(summary))
+    assert words in told if words else "stands for" not in told

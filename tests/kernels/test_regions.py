@@ -1,10 +1,12 @@
+import itertools
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from querist.kernels.regions import region_class_counts, region_features, region_means
+from querist.kernels.regions import region_class_counts, region_features, region_grids, region_means
 
 
 def test_means_by_hand_drop_the_remainder():
@@ -90,3 +92,49 @@ def test_features_ignore_what_lies_beyond_the_extent():
 def test_features_refuse_an_empty_grid_or_extent(grid, extent):
     with pytest.raises(ValueError, match="grid"):
         region_features(torch.ones(1, 1, 2, 2), grid, extent)
+
+
+def test_grids_by_hand_drop_a_regions_remainder():
+    maps = torch.arange(30.0).view(1, 5, 6)  # one region of 5 x 6: cells of 2 x 3, the last row dropped
+    grids = region_grids(maps, 5, 6, cells=2)
+    assert grids.shape == (1, 1, 1, 3, 2, 2)
+    assert grids[0, 0, 0, 0].tolist() == [[0, 3], [12, 15]]
+    assert grids[0, 0, 0, 1].tolist() == [[4, 7], [16, 19]]  # of 0 1 2 6 7 8, and so on
+    assert grids[0, 0, 0, 2].tolist() == [[8, 11], [20, 23]]
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(1, 4), st.integers(0, 5), st.integers(0, 5), st.integers(0, 4), st.integers(0, 4))
+def test_grids_equal_loops(cells, more_rows, more_columns, H_rest, W_rest):
+    height, width = cells + more_rows, cells + more_columns
+    maps = torch.randn(2, 2 * height + H_rest, width + W_rest, generator=torch.Generator().manual_seed(cells))
+    grids = region_grids(maps, height, width, cells)
+    R, Q = maps.shape[1] // height, maps.shape[2] // width
+    assert grids.shape == (2, R, Q, 3, cells, cells)
+    down, across = height // cells, width // cells
+    for b, r, q, i, j in itertools.product(range(2), range(R), range(Q), range(cells), range(cells)):
+        y, x = r * height + i * down, q * width + j * across
+        cell = maps[b, y : y + down, x : x + across]
+        expected = torch.stack([cell.min(), cell.mean(), cell.max()])
+        torch.testing.assert_close(grids[b, r, q, :, i, j], expected)
+
+
+@pytest.mark.parametrize(("height", "width", "kernel"), [(90, 80, (11, 10)), (128, 128, (16, 16))])
+def test_grids_of_the_published_regions_equal_pooling(height, width, kernel):
+    """8 x 8 cells for CamVid's and Cityscapes's regions; minima as pooling writes them, 5 - max(5 - H)."""
+    maps = torch.rand(1, height, 2 * width, generator=torch.Generator().manual_seed(2)) * 2.9
+    grids = region_grids(maps, height, width)
+    assert grids.shape == (1, 1, 2, 3, 8, 8)
+    for q, region in enumerate(maps.split(width, dim=2)):
+        pools = (
+            5 - functional.max_pool2d(5 - region, kernel),
+            functional.avg_pool2d(region, kernel),
+            functional.max_pool2d(region, kernel),
+        )
+        torch.testing.assert_close(grids[0, 0, q], torch.cat(pools), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("cells", [0, 4])
+def test_grids_refuse_regions_with_fewer_pixels_than_cells(cells):
+    with pytest.raises(ValueError, match="cells"):
+        region_grids(torch.zeros(1, 6, 6), 6, 3, cells)

@@ -1,3 +1,5 @@
+import re
+import subprocess
 from contextlib import closing
 
 import pytest
@@ -100,6 +102,17 @@ def test_the_plan_is_the_recipes():
     assert (plan.start, plan.update, plan.final) == (3, 1, 2)
 
 
+def test_one_split_for_all_seeds(data):
+    """Or a policy would be deployed on a pool whose labels it was trained on."""
+    own = [build.set_up(LOADED, data, seed).split.digest() for seed in (0, 1, 2)]
+    assert len(set(own)) == 3
+    shared = parse_recipe("tiny", RECIPE, ["problem.split_seed=2"])
+    setups = [build.set_up(shared, data, seed) for seed in (0, 1, 2)]
+    assert {setup.split.digest() for setup in setups} == {own[2]}
+    weights = [setup.task.snapshot() for setup in setups]
+    assert any((weights[0][name] != weights[1][name]).any() for name in weights[0])  # the rest is still drawn
+
+
 def test_where_data_are_found(tmp_path, monkeypatch):
     placed = parse_recipe("tiny", RECIPE, ["data=camvid"])
     (tmp_path / "camvid").mkdir()
@@ -128,3 +141,19 @@ def test_the_environment_names_versions_device_and_threads():
     found = build.environment("cpu", 2)
     assert (found["device"], found["threads"]) == ("cpu", 2)
     assert {"python", "platform", "querist", "torch", "torchvision", "numpy"} <= set(found)
+
+
+def test_the_environment_names_the_commit_of_a_checkout_and_whether_it_was_changed(tmp_path, monkeypatch):
+    def git(*words):
+        subprocess.run(["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b.c", *words], check=True)
+
+    monkeypatch.setattr(build, "__file__", str(tmp_path / "src" / "querist" / "recipes" / "build.py"))
+    assert "commit" not in build.environment("cpu", 1)  # installed, not checked out
+    (tmp_path / "file").write_text("one")
+    for words in (["init", "-q"], ["add", "file"], ["commit", "-qm", "first"]):
+        git(*words)
+    commit = build.environment("cpu", 1)["commit"]
+    assert re.fullmatch("[0-9a-f]{7,}", str(commit))
+    (tmp_path / "file").write_text("two")
+    assert build.environment("cpu", 1)["commit"] == f"{commit}-dirty"
+    assert build.environment("cuda", 1)["device"] == "cuda"

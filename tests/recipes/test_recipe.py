@@ -1,6 +1,7 @@
 import re
 
 import pytest
+import torch
 import yaml
 
 from querist.errors import QueristError
@@ -33,7 +34,7 @@ def test_what_is_shipped_can_be_used(name):
 
 
 def test_there_is_something_shipped():
-    assert {"camvid-small", "demo"} <= set(shipped())
+    assert {"camvid", "camvid-small", "demo"} <= set(shipped())
 
 
 def test_types_are_as_declared_and_defaults_filled_in():
@@ -72,7 +73,7 @@ def test_types_are_as_declared_and_defaults_filled_in():
         ("batch: 4", "seeds: [1, 1]", "each once"),
         ("batch: 4", "strategies: [random, random]", "each once"),
         ("batch: 4", "steps: {start: -1}", "steps must not be negative"),
-        ("batch: 4", "steps: null", "NoneType"),
+        ("batch: 4", "steps: null", "steps must be a mapping"),
         ("batch: 4", "groups: {count: 0}", "0 groups"),
         (TINY, "- a\n- b", "not a mapping"),
         (TINY, "", "not a mapping"),
@@ -165,3 +166,51 @@ def test_a_file_of_the_users_own(tmp_path):
         with pytest.raises(QueristError, match="there is no recipe") as caught:
             load_recipe(name)
         assert "camvid-small" in caught.value.fix
+
+
+def test_the_recipe_at_the_papers_scale():
+    """ALGORITHMS 1.1, 1.2 and 1.5. It is for a GPU and never played here, so its model is built without memory."""
+    recipe = load_recipe("camvid").recipe
+    problem, step = recipe.problem, recipe.problem.schedule.step
+    assert (problem.image, problem.region, problem.start, problem.state, problem.split_seed) == (
+        (360, 480), (90, 80), 100, 10, 0
+    )  # fmt: skip
+    assert (recipe.batch, recipe.groups.count, recipe.groups.size) == (24, 24, 10)
+    assert recipe.budgets == (480, 720, 960, 1200, 1440, 1920)
+    assert (step.batch, step.crop, step.replay, recipe.steps.update) == (32, (224, 224), 0.0, 1)
+    sgd = step.optimiser
+    assert (sgd.name, sgd.lr, sgd.momentum, sgd.weight_decay, sgd.clip_norm) == ("sgd", 1e-3, 0.95, 1e-4, 4.0)
+    assert "ralis/faithful" in recipe.strategies
+    assert not recipe.train.rehearsal
+    assert recipe.device == "cuda"
+    plain = load_recipe("camvid", ["problem.model.arguments.weights=null"])
+    with torch.device("meta"):
+        model = plain.recipe.problem.model.build(11, 0)
+    assert [lateral.out_channels for lateral in model.lateral] == [256] * 4
+    assert (model.classifier.in_channels, model.classifier.out_channels) == (512, 11)
+
+
+def test_how_policies_are_trained_is_no_part_of_the_hash():
+    """Cells of learned strategies name the very policy that played them."""
+    first = tiny()
+    for same in ("train.policies=7", "train.rehearsal=false", "train.settings={ralis/sound: {episodes: 9}}"):
+        changed = tiny(same)
+        assert changed.hash == first.hash
+        assert changed.text != first.text
+    assert tiny("problem.split_seed=0").hash != first.hash
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("train=null", "train must be a mapping"),
+        ("train=3", "train must be a mapping"),
+        ("train.policies=x", "policies"),
+        ("train.policies=0", "train at least one policy"),
+        ("train.settings={ralis: {episodes: 3}}", "'ralis' is nothing that has settings"),
+        ("train.settings={ralis/sound: 3}", "train.settings"),
+    ],
+)
+def test_a_training_that_is_wrong_says_so(override, words):
+    with pytest.raises(QueristError, match=words):
+        tiny(override)

@@ -198,3 +198,17 @@ def test_an_error_metric_in_small_numbers(cells_of):
     difference = next(t["difference"] for t in summary["tests"])
     assert difference > 0
     assert f"+{difference:.5f}" in shown
+
+
+@pytest.mark.parametrize("cost", [0, 2880])
+def test_what_policies_cost_is_said(cells_of, cost):
+    cells = cells_of(("random", "ralis/sound"), 2)
+    for cell in cells:
+        cell["accounts"] = {"start": 100} | ({"policy": cost} if cost and cell["strategy"] == "ralis/sound" else {})
+    shown = text_of(Page(render_report(summarise(cells), cells)))
+    assert ("no label was added for them" in shown) == (cost == 0)
+    assert "with the mean of its policies" in shown
+    assert "3 policies, sd between them" in shown
+    plain = [cell for cell in cells if cell["strategy"] != "ralis/sound"]
+    shown = text_of(Page(render_report(summarise(plain), plain)))
+    assert "policies" not in shown.lower()

@@ -1,5 +1,6 @@
 import pytest
 
+from querist.compare.summary import summarise
 from querist.report.account import account_table
 from querist.report.dot_plot import differences
 from querist.report.heat import bought_table, gains_table
@@ -107,3 +108,15 @@ def test_pictures_become_addresses():
     assert data_uri(b"\x89PNG\r\n\x1a\n", "x").startswith("data:image/png;base64,iVBOR")
     assert strips({"random": [], "entropy": [("step 0", b"\xff\xd8\xff")]})[0][0] == "entropy"
     assert strips(None) == []
+
+
+def test_learned_strategies_say_how_many_policies_stand_behind_them(cells_of):
+    rows = {policies: rows_of(cells_of(("random", "ralis/sound"), 2, policies)) for policies in (1, 3)}
+    assert rows[1]["ralis/sound"]["policies"] == "1 policy"
+    assert rows[3]["ralis/sound"]["policies"].startswith("3 policies, sd between them 0.")
+    assert rows[1]["random"]["policies"] == rows[3]["random"]["policies"] == ""
+
+
+def rows_of(cells):
+    summary = summarise(cells)
+    return {row["name"]: row for row in strategy_rows(summary, looks(summary))}

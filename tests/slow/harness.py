@@ -46,6 +46,18 @@ def outcome(folder: Path) -> dict[str, Any]:
     return found
 
 
+def cells(folder: Path) -> dict[str, Any]:
+    """What the cells of a comparison say, by file name, but for how long things took and how much memory."""
+    found = {path.name: json.loads(path.read_text()) for path in (folder / "cells").glob("*.json")}
+    for cell in found.values():
+        for key in ("seconds", "seconds_select", "peak_mb"):
+            cell.pop(key)
+        for step in cell["steps"]:
+            del step["seconds_select"], step["seconds_step"]
+        cell["environment"].pop("commit", None)  # somebody may be working in the checkout
+    return found
+
+
 def _timeless(value: Any) -> Any:
     """A value of the ledger; JSON is read, and what it says of durations left out."""
     if not isinstance(value, str) or not value.startswith("{"):

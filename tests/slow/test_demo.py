@@ -6,7 +6,10 @@ import re
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+
+from querist.core.card import PolicyCard
 
 
 @pytest.mark.slow
@@ -17,14 +20,22 @@ def test_the_demo_from_nothing(tmp_path):
     played = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=1500, check=False)
     assert played.returncode == 0, played.stderr
     summary = json.loads((tmp_path / "demo" / "summary.json").read_text())
-    assert set(summary["strategies"]) == {"random", "strengthened_random", "entropy/global", "margin/global"}
+    assert set(summary["strategies"]) == {"random", "strengthened_random", "entropy/global", "ralis/sound"}
     assert summary["full_supervision"] > summary["start"] + 5  # there is something to learn from labels
     for name in summary["strategies"]:
         assert name in played.stdout
     for cell in (tmp_path / "demo" / "cells").glob("[!_]*.json"):
         ledger = json.loads(cell.read_text())["ledger"]
         assert (ledger["spent"], ledger["answers"], ledger["repeats"]) == (192, 192, 0)
+    card = PolicyCard.load(tmp_path / "demo" / "policies" / "ralis__sound--p0")
+    assert "First a policy learns what to ask" in played.stdout
+    assert card.training["labels"] == {"start": 8 * 16, "reward": 30 * 16}
+    assert np.mean([row["loss"] for row in card.curve[-5:]]) < np.inf  # it learned until the end, from finite numbers
+    for seed in (0, 1):
+        cell = json.loads((tmp_path / "demo" / "cells" / f"ralis__sound--p0--s{seed}.json").read_text())
+        assert cell["policy_hash"] == card.hash
     page = (tmp_path / "demo" / "report.html").read_text()
+    assert "ralis/sound stands for a single trained policy" in page
     assert not re.search(r'(src|href)="https?:', page)
     assert page.count("data:image/jpeg;base64,") == 4 * 4  # four steps of each strategy, as pictures
     assert not list((tmp_path / "demo" / ".work").glob("*.json"))

@@ -4,7 +4,7 @@ import time
 import numpy as np
 import pytest
 
-from slow.harness import SAMPLE, finish, kill, kill_toys, outcome, start, wait_until
+from slow.harness import SAMPLE, cells, finish, kill, kill_toys, outcome, start, wait_until
 from slow.segmentation import write_tiny
 from slow.toy_play import PHASES
 
@@ -74,16 +74,6 @@ def test_a_killed_segmentation_run_ends_bit_by_bit_the_same(command, tmp_path):
 
 def test_a_killed_comparison_ends_with_the_same_cells(command, tmp_path):
     """Some cells had ended when it was killed and one was under way: neither is played from its start again."""
-
-    def cells(folder):
-        found = {path.name: json.loads(path.read_text()) for path in (folder / "cells").glob("*.json")}
-        for cell in found.values():
-            for key in ("seconds", "seconds_select", "peak_mb"):
-                cell.pop(key)
-            for step in cell["steps"]:
-                del step["seconds_select"], step["seconds_step"]
-        return found
-
     finish(command("compare", tmp_path / "whole"))
     cut = tmp_path / "cut"
     process = command("compare", cut)

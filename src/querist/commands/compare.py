@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from rich.markup import escape
 from rich.progress import TaskID
 from rich.table import Table
 
@@ -64,7 +63,7 @@ def compare(
     cells = planned(loaded)
     left = missing(loaded, cells, out, setup.data_hash, device)
     for folder in trained_otherwise(loaded, out):
-        console.print(f"[yellow]{escape(str(folder))} was trained otherwise than the recipe says now.")
+        say(f"{folder} was trained otherwise than the recipe says now; it is played as it is.", "yellow")
     taught = lessons(loaded, out) if left else []
     at_once = workers or max(1, (os.cpu_count() or 1) // loaded.recipe.threads)
     seconds = expected_seconds(left, out)

@@ -13,7 +13,7 @@ SCENES = {"train": 120, "val": 30, "test": 60}
 
 
 def main(out: str = "querist-demo") -> Path:
-    """Draw scenes, compare strategies on them, print a table and the path of the report.
+    """Draw scenes, train a policy, compare strategies on them, print a table and the path of the report.
 
     Args:
         out: the folder; what was played there before is not played again.
@@ -27,8 +27,10 @@ def main(out: str = "querist-demo") -> Path:
         console.print(f"Drawing {sum(SCENES.values())} street scenes into {data} ...")
         write_scenes(data, SCENES, size[0], size[1], seed=0)
     console.print(
-        "Each strategy buys labels of image regions for a small segmentation network, on the same seeds and from the "
-        "same start;\nat every budget the network is trained anew from the start and tested."
+        "First a policy learns what to ask (a quarter of a minute): it plays games with the scenes that are labelled "
+        "from the start, and is paid by how much the answers help. Then each strategy, the policy among them, buys "
+        "labels of image regions for a small segmentation network, on the same seeds and from the same start; at every "
+        "budget the network is trained anew from its first weights and tested."
     )
     report = compare(loaded, data, folder)
     console.print(table(json.loads((folder / "summary.json").read_text(encoding="utf-8"))))

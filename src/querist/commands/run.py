@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from querist.commands.show import bars, console, reading, say, words
+from querist.commands.show import bars, reading, say, words
 from querist.core.card import PolicyCard
 from querist.core.loop import Deployment
 from querist.core.problem import Setup
@@ -53,9 +53,10 @@ def main(
 def _warn_of_another_split(card: PolicyCard, setup: Setup) -> None:
     about, split = card.training, setup.split.digest()
     if about.get("data_hash") == setup.data_hash and about.get("split", split) != split:
-        console.print(
-            "[yellow]The policy was trained on another split of these data: it may have met labels of this pool. "
-            "With problem.split_seed in the recipe all seeds share one split."
+        say(
+            "The policy was trained on another split of these data: it may have met labels of this pool. "
+            "With problem.split_seed in the recipe all seeds share one split.",
+            "yellow",
         )
 
 

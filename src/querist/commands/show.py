@@ -20,9 +20,9 @@ from querist.core.problem import Progress as Told
 console = Console(highlight=False)
 
 
-def say(text: str) -> None:
+def say(text: str, style: str | None = None) -> None:
     """Print a line as it is: a path in it is neither broken at the terminal's width nor read as markup."""
-    console.print(text, markup=False, soft_wrap=True)
+    console.print(text, style=style, markup=False, soft_wrap=True)
 
 
 def bars() -> Progress:

@@ -188,7 +188,18 @@ def _learned(summary: Summary, scale: Scale) -> list[str]:
         else:
             told = "by that measure it has learned nothing"
             found.append(f"{name} does not beat its controls ({figures}): {told}.")
+        found += _spread(name, summary["strategies"][name], scale)
     return found
+
+
+def _spread(name: str, entry: Mapping[str, Any], scale: Scale) -> list[str]:
+    """How much training differs from training, or that nobody can know."""
+    policies, spread = entry.get("policies"), entry.get("policy_spread")
+    if policies == 1:
+        return [f"{name} stands for a single trained policy: how much luck is in its training is unknown."]
+    if policies is None or spread is None:
+        return []
+    return [f"{name} stands for {plural(policies, 'policy')}, whose AUBC differs by {scale.number(spread)} (sd)."]
 
 
 def _costs(summary: Summary) -> list[str]:

@@ -4,13 +4,15 @@ All logarithms are natural.
 """
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
 
-_CELLS = 2**24  # of a block of scores; 64 MiB in single precision
-_COUNTERS = 4096  # of a block; together they stay in a processor's nearest cache
-_SERIAL_CELLS = 32_000  # just below the size from which torch starts its threads for an element-wise operation
+_COUNTERS = 2048  # of a block of rows, so that they stay in a processor's nearest cache
+_CACHE_CELLS = 2**16  # scores of a piece on a CPU; half a megabyte with all that is made of them
+_DEVICE_CELLS = 2**24  # scores of a piece elsewhere
 
 
 def floored(counts: Tensor, floor: float = 1e-7) -> Tensor:
@@ -56,7 +58,7 @@ def kl_divergences(p: Tensor, q: Tensor) -> Tensor:
     _check(p, q)
     dtype = _wider(p, q)
     p, q = p.to(dtype), q.to(dtype)
-    return torch.addmm(_row_term(p), p, q.log().T, alpha=-1).clamp_min_(0)
+    return torch.addmm(_row_term(p)[:, None], p, q.log().T, alpha=-1).clamp_min_(0)
 
 
 def divergence_histograms(
@@ -69,13 +71,15 @@ def divergence_histograms(
 ) -> Tensor:
     """For each row of p the histogram of KL(p_i ‖ q_j) over all j (ALGORITHMS 1.3).
 
-    The (n, m) scores never exist together. Blocks of whole rows come out of one matrix product into which the place
-    and the width of the bins are folded; from there pieces that stay in the cache are clamped, cut to short
-    integers and counted by ``bincount``. On a CPU the pieces are too small for torch's threads, whose starting and
-    joining costs more than the work, and many times more on a busy machine; only the product is shared among them. Of
-    the time per score (1.6 ns on the machine this was tried on) counting takes a third, the product another. Slower
-    were ``histc`` (3.6 ns for counting alone), comparison with every edge (2.7), numpy's ``bincount`` (1.2), and bytes
-    instead of short integers, which are counted faster but converted to more slowly.
+    The (n, m) scores never exist together, nor does a row of them. Pieces that stay in the cache come out of a
+    matrix product into which the place and the width of the bins are folded; they are clamped, cut to short integers
+    and counted by ``bincount``, references in the outer and rows in the inner dimension (see ``_count``). On a
+    CPU all this runs in one thread, so that the result cannot depend on how many there are: starting and joining
+    threads for operations of microseconds costs more than it gains, and many times more on a machine that is busy.
+    Of the 1.4 to 2 ns per score where this was tried, counting took 0.6 and the product 0.5; ``histc`` took 3.6
+    for counting alone, comparing with every edge 2.7, numpy's ``bincount`` 1.2, and whole rows one after another
+    2 to 3 where most scores fall into a few bins. Bytes are counted no faster than short integers and converted to
+    more slowly. ``span=None`` needs the product twice: for the range, and for the counts.
 
     References that are equal cost once when :func:`merge_duplicates` goes before. Where even that is too much, a random
     sample of the references stands for all: see :func:`subsample_bound`.
@@ -106,19 +110,17 @@ def divergence_histograms(
     weights = None if weights is None else _checked_weights(weights, q)
     dtype = _wider(p, q) if span is None else torch.float32
     log_q = q.to(_wider(p, q)).log().to(dtype)
-    resolution = p.shape[1] * torch.finfo(dtype).eps * max(1.0, float(log_q.abs().max()))
-    step = _rows_of_block(len(q), bins, p.device)
-    for rows, out in zip(p.split(step), histograms.split(step), strict=True):
-        own = _row_term(rows)
-        if span is None:
-            scores = torch.addmm(own.to(dtype), log_q, rows.to(dtype).T, alpha=-1)
-            counts = _count(scores, bins, weights, _range_of_rows(scores, bins, resolution))
-        else:
-            per_nat = bins / (span[1] - span[0])
-            own = ((own - span[0]) * per_nat).to(dtype)
-            scores = torch.addmm(own, log_q, (rows * per_nat).to(dtype).T, alpha=-1)
-            counts = _count(scores, bins, weights)
-        out.copy_(counts / counts.sum(dim=1, keepdim=True))
+    with _one_thread(p.device):
+        step = _rows_of_block(len(q), bins, p.device)
+        for rows, out in zip(p.split(step), histograms.split(step), strict=True):
+            own = _row_term(rows)
+            if span is None:
+                low, per_nat, least_bin = _range_of_rows(own.to(dtype), rows.to(dtype), log_q, bins)
+            else:
+                low, per_nat, least_bin = span[0], own.new_full(own.shape, bins / (span[1] - span[0])), 0.0
+            own = (own - low) * per_nat + least_bin
+            counts = _count(own.to(dtype), (rows * per_nat[:, None]).to(dtype), log_q, bins, weights)
+            out.copy_(counts / counts.sum(dim=1, keepdim=True))
     return histograms
 
 
@@ -161,43 +163,65 @@ def _row_term(p: Tensor) -> Tensor:
     return torch.special.entr(p).sum(dim=1).neg_()
 
 
+@contextmanager
+def _one_thread(device: torch.device) -> Iterator[None]:
+    """Keeps torch from sharing out operations that last microseconds, on a CPU."""
+    threads = torch.get_num_threads()
+    if device.type == "cpu":
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        if device.type == "cpu":
+            torch.set_num_threads(threads)
+
+
 def _rows_of_block(references: int, bins: int, device: torch.device) -> int:
-    rows = _CELLS // max(references, bins)
-    return max(1, rows if device.type != "cpu" else min(rows, _COUNTERS // bins))
+    rows = _COUNTERS // bins if device.type == "cpu" else _DEVICE_CELLS // max(references, bins)
+    return max(1, rows)
 
 
-def _range_of_rows(scores: Tensor, bins: int, resolution: float) -> tuple[Tensor, Tensor, Tensor]:
-    """What puts the smallest of each column (m, n) at 0 and the largest at ``bins``: subtract, multiply, add; (n,) each.
+def _pieces(own: Tensor, p: Tensor, log_q: Tensor) -> Iterator[Tensor]:
+    """The scores ``own_i - p_i · log q_j`` a piece at a time, (up to m, n); each piece overwrites the last."""
+    cells = _CACHE_CELLS if p.device.type == "cpu" else _DEVICE_CELLS
+    step = max(1, cells // len(p))
+    buffer = log_q.new_empty(min(step, len(log_q)), len(p))
+    for part in log_q.split(step):
+        yield torch.addmm(own, part, p.T, alpha=-1, out=buffer[: len(part)])
 
-    A column whose scores are equal but for rounding is put on ``bins // 2`` instead.
+
+def _range_of_rows(own: Tensor, p: Tensor, log_q: Tensor, bins: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Where the bins of each row begin, how many there are to a nat, and which the lowest is; (n,) each.
+
+    A row whose scores are equal but for rounding has none to a nat, and all its scores in bin ``bins // 2``.
     """
-    low = scores.amin(dim=0).clamp_min_(0)
-    extent = scores.amax(dim=0).clamp_min_(0) - low
-    equal = extent <= resolution
-    return low, (bins / extent).masked_fill_(equal, 0), equal * float(bins // 2)
+    least, largest = own.new_full(own.shape, torch.inf), own.new_zeros(own.shape)  # rounding below zero is clamped
+    for piece in _pieces(own, p, log_q):
+        least = torch.minimum(least, piece.amin(dim=0))
+        largest = torch.maximum(largest, piece.amax(dim=0))
+    least.clamp_min_(0)
+    extent = largest - least
+    rounding = p.shape[1] * torch.finfo(p.dtype).eps * max(1.0, float(log_q.abs().max()))
+    equal = extent <= rounding
+    return least, (bins / extent).masked_fill_(equal, 0), equal * float(bins // 2)
 
 
-def _count(
-    scores: Tensor, bins: int, weights: Tensor | None, place: tuple[Tensor, Tensor, Tensor] | None = None
-) -> Tensor:
-    """(m, n) scores in units of bins -> (n, bins) float64 counts; overwrites the scores.
+def _count(own: Tensor, p: Tensor, log_q: Tensor, bins: int, weights: Tensor | None) -> Tensor:
+    """Counts (n, bins) float64 of the scores ``own_i - p_i · log q_j`` in units of bins.
 
     Neighbours in memory belong to different rows of p and so to different counters: a processor waits when it has to
-    raise the same counter twice running, and most divergences of a row lie in a few bins. Counts are whole numbers,
-    so the pieces and their order change no digit.
+    raise the same counter twice running, and most divergences of a row lie in a few bins.
     """
-    n = scores.shape[1]
-    step = max(1, _SERIAL_CELLS // n) if scores.device.type == "cpu" else len(scores)
+    n = len(p)
     narrow = torch.int16 if n * bins <= torch.iinfo(torch.int16).max else torch.int32
-    first_bin = torch.arange(0, n * bins, bins, device=scores.device, dtype=narrow)
-    counts = scores.new_zeros(n * bins, dtype=torch.float64)
-    for start in range(0, len(scores), step):
-        piece = scores[start : start + step]
-        if place is not None:
-            piece.sub_(place[0]).mul_(place[1]).add_(place[2])
+    first_bin = torch.arange(0, n * bins, bins, device=p.device, dtype=narrow)
+    counts = torch.zeros(n * bins, dtype=torch.float64, device=p.device)
+    start = 0
+    for piece in _pieces(own, p, log_q):
         ids = piece.clamp_(0, bins - 1).to(narrow).add_(first_bin).view(-1)
-        weight = None if weights is None else weights[start : start + step, None].expand_as(piece).reshape(-1)
+        weight = None if weights is None else weights[start : start + len(piece), None].expand_as(piece).reshape(-1)
         counts += torch.bincount(ids, weight, minlength=n * bins)
+        start += len(piece)
     return counts.view(n, bins)
 
 
@@ -225,9 +249,10 @@ def _check_bins(bins: int, span: tuple[float, float] | None) -> None:
         raise ValueError(f"span must be 0 <= lower < upper, got {span}")
 
 
-def _checked_weights(weights: Tensor, q: Tensor) -> Tensor:
+def _checked_weights(weights: Tensor, q: Tensor) -> Tensor | None:
+    """In double precision; None where all are one, because counting without weights is faster."""
     if weights.shape != q.shape[:1]:
         raise ValueError(f"weights must be ({len(q)},), got {tuple(weights.shape)}")
     if bool((weights < 0).any()) or not float(weights.sum()) > 0:
         raise ValueError("weights must not be negative and must not sum to zero")
-    return weights.to(torch.float64)
+    return None if bool((weights == 1).all()) else weights.to(torch.float64)

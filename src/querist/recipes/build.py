@@ -92,7 +92,8 @@ def named_strategy(recipe: Recipe, task: Task, name: str, card: PolicyCard | Non
     Raises:
         QueristError: a learned one without a card, a card under another name, or what the strategy itself refuses.
     """
-    if card is None and learned.parse(name) is None:
+    taught = learned.parse(name)
+    if card is None and taught is None:
         return strategy(name, task, recipe.groups)
     if card is None:
         raise QueristError(

@@ -13,16 +13,15 @@ import numpy as np
 
 from querist.acquisition.registry import GroupForm, Strategy
 from querist.core import rng
-from querist.core.agent import Agent, Control, Watcher
 from querist.core.answers import Labels
 from querist.core.card import CARD, PolicyCard
 from querist.core.problem import Setup
-from querist.core.rehearsal import Stage, halved
 from querist.core.split import Role
 from querist.core.task import Rehearses, Task
 from querist.errors import QueristError
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # games need gymnasium, which --help does without
+    from querist.core.agent import Agent, Control, Watcher
     from querist.recipes.recipe import LoadedRecipe
 
 AGENTS = {"ralis": "querist.agents.ralis.agent"}
@@ -82,7 +81,7 @@ class Learned:
 
     agent: str
     profile: str
-    control: Control | None
+    control: "Control | None"
 
 
 def parse(name: str) -> Learned | None:
@@ -103,7 +102,7 @@ def parse(name: str) -> Learned | None:
     )
 
 
-def agent(name: str) -> Agent:
+def agent(name: str) -> "Agent":
     """The agent of a name."""
     from importlib import import_module
 
@@ -148,13 +147,7 @@ def from_card(card: PolicyCard, task: Task, groups: GroupForm) -> Strategy:
     Raises:
         QueristError: the task's observation is not the one that the policy was trained on; both schemas are named.
     """
-    try:
-        policy = agent(card.agent).policy(card)
-    except TypeError as error:  # settings that this version does not have
-        raise QueristError(
-            f"the policy card of {card.strategy} was written by another version of querist ({error})",
-            "train the policy anew with 'querist train'",
-        ) from error
+    policy = agent(card.agent).policy(card)
     policy.check(task)
     candidates, eyes = policy.own_candidates(card.profile, groups.count), policy.own_featuriser(task)
     assert candidates is not None
@@ -193,7 +186,9 @@ def check(loaded: "LoadedRecipe", setup: Setup, strategy: str) -> None:
         )
 
 
-def train(loaded: "LoadedRecipe", setup: Setup, strategy: str, number: int, watch: Watcher | None = None) -> PolicyCard:
+def train(
+    loaded: "LoadedRecipe", setup: Setup, strategy: str, number: int, watch: "Watcher | None" = None
+) -> PolicyCard:
     """Train a policy on the starting set of a recipe (ALGORITHMS 1.1: D_T).
 
     Half of the starting images train the real model, the other half are the pool of the games. What the labels cost is
@@ -208,6 +203,8 @@ def train(loaded: "LoadedRecipe", setup: Setup, strategy: str, number: int, watc
     Raises:
         QueristError: not a learned strategy, or the task cannot feed it.
     """
+    from querist.core.rehearsal import Stage, halved
+
     began = time.perf_counter()
     check(loaded, setup, strategy)
     what, training, task = _learned(strategy), loaded.recipe.train, setup.task

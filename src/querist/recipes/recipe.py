@@ -153,6 +153,9 @@ def parse_recipe(name: str, text: str, overrides: Sequence[str] = ()) -> LoadedR
             raise QueristError(f"recipe {name}: not a mapping of keys to values", "see the shipped recipes")
         for override in overrides:
             _override(raw, override)
+        for key in ("steps", "groups", "train"):
+            if not isinstance(raw.get(key, {}), dict):
+                raise ValueError(f"{key} must be a mapping of keys to values, not {raw[key]!r}")
         merged = parser.parse_object(raw)
         config = yaml.safe_load(parser.dump(merged, skip_unset=False))
         chosen = yaml.safe_load(parser.dump(merged, skip_unset=False, skip_default=True))

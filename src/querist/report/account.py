@@ -28,7 +28,8 @@ def account_table(cells: Sequence[Mapping[str, Any]], order: Iterable[str]) -> d
 
     Returns:
         `kinds` (key, title) of labels, and per strategy the amounts, their widths in percent of the largest
-        total, the total, and the counts of questions, answers and repeats. None without cells.
+        total, the total, and the counts of questions, answers and repeats; and whether policies cost labels of
+        their own. None without cells.
     """
     groups = {name: [c for c in cells if c["strategy"] == name] for name in order}
     groups = {name: group for name, group in groups.items() if group}
@@ -50,7 +51,8 @@ def account_table(cells: Sequence[Mapping[str, Any]], order: Iterable[str]) -> d
         }
         for name, row in amounts.items()
     ]
-    return {"kinds": [(k, _TITLES.get(k, k)) for k in keys], "counts": _COUNTS, "rows": rows}
+    extra = any(_amount(cell, "policy") for group in groups.values() for cell in group)
+    return {"kinds": [(k, _TITLES.get(k, k)) for k in keys], "counts": _COUNTS, "rows": rows, "policy_labels": extra}
 
 
 def _amount(cell: Mapping[str, Any], key: str) -> float:

@@ -75,6 +75,7 @@ def _context(
         "curves": _curves(summary, drawn) if drawn else [],
         "paired": [draw_differences(summary, drawn, narrow=narrow) for narrow in (False, True)],
         "rows": strategy_rows(summary, drawn),
+        "learned": any(entry.get("profile") for entry in summary["strategies"].values()),
         "shares": shares_reached(summary),
         "gains": [
             {"key": key, "tab": tab, "table": table}

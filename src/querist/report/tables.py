@@ -40,11 +40,18 @@ def strategy_rows(summary: Mapping[str, Any], looks: Mapping[str, Look]) -> list
                 "seconds": _seconds(entry.get("seconds_select")),
                 "memory": count(entry.get("peak_mb")),
                 "all": count(entry.get("labels_all")),
-                "spread": scale.number(entry.get("policy_spread")),
-                "policies": entry.get("policies") or 1,
+                "policies": _policies(entry, scale),
             }
         )
     return rows
+
+
+def _policies(entry: Mapping[str, Any], scale: Scale) -> str:
+    """`3 policies, sd between them 0.41`; nothing for a strategy that does not learn."""
+    if entry.get("profile") is None:
+        return ""
+    counted, spread = plural(entry.get("policies") or 1, "policy"), entry.get("policy_spread")
+    return counted if spread is None else f"{counted}, sd between them {scale.number(spread)}"
 
 
 def test_rows(summary: Mapping[str, Any]) -> list[Row]:

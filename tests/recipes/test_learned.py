@@ -1,0 +1,223 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from querist.acquisition.registry import GroupForm
+from querist.agents.ralis.config import settings
+from querist.core.card import PolicyCard
+from querist.core.split import Role, Split
+from querist.errors import QueristError
+from querist.recipes import build, learned
+from querist.recipes.learned import Training, parse
+from querist.recipes.recipe import parse_recipe
+from tiny import write_folder
+
+RECIPE = """
+problem:
+  class_path: querist.tasks.segmentation.problem.RegionProblem
+  init_args:
+    {image: [24, 32], region: [8, 10], layout: folder, start: 4, state: 1, model: {path: tiny.SplitNet}, split_seed: 0,
+     schedule: {start: {batch: 4}, step: {batch: 4, crop: [12, 16]}, final: {batch: 4}}}
+budgets: [3]
+batch: 3
+groups: {count: 3, size: 4}
+steps: {start: 3, update: 1, final: 2, full: 3}
+train:
+  {start: 2, first: 2, update: 1,
+   settings: {ralis/sound: {episodes: 2, warm_up: 1, budget: 6, pool_train: 2, batch: 3, check_games: 1}}}
+device: cpu
+"""
+LOADED = parse_recipe("tiny", RECIPE)
+
+
+@pytest.fixture(scope="module")
+def setup(tmp_path_factory):
+    patch = pytest.MonkeyPatch()
+    folder = tmp_path_factory.mktemp("learned")
+    patch.setenv("QUERIST_CACHE", str(folder / "cache"))
+    yield build.set_up(LOADED, write_folder(folder / "data", {"train": 8, "val": 2, "test": 2}), 0)
+    patch.undo()
+
+
+@pytest.fixture(scope="module")
+def card(setup):
+    return learned.train(LOADED, setup, "ralis/sound", 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "agent", "profile", "control"),
+    [
+        ("ralis/sound", "ralis", "sound", None),
+        ("ralis/faithful", "ralis", "faithful", None),
+        ("ralis/untrained", "ralis", "sound", "untrained"),
+        ("ralis/shuffled", "ralis", "sound", "shuffled"),
+    ],
+)
+def test_a_name_says_agent_profile_and_control(name, agent, profile, control):
+    found = parse(name)
+    assert found is not None
+    assert (found.agent, found.profile, found.control) == (agent, profile, control)
+    assert name in learned.names()
+
+
+def test_other_names_are_not_learned():
+    for name in ("random", "entropy/global", "my.module.Ralis/group", ""):
+        assert parse(name) is None
+    for name in ("ralis", "ralis/", "ralis/global", "ralis/sound/more"):
+        with pytest.raises(QueristError, match="does not say which ralis"):
+            parse(name)
+
+
+def test_how_many_policies_a_strategy_has():
+    training = Training(policies=5, control_policies=2)
+    names = ("random", "ralis/sound", "ralis/faithful", "ralis/untrained", "ralis/shuffled")
+    assert [training.of(name) for name in names] == [1, 5, 5, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"policies": 0}, "train at least one policy"),
+        ({"control_policies": 0}, "train at least one policy"),
+        ({"update": -1}, "not negative"),
+        ({"start": None}, "not negative"),
+        ({"settings": {"sound": {}}}, "'sound' is nothing that has settings"),
+        ({"settings": {"ralis/shuffled": {}}}, "'ralis/shuffled' is nothing that has settings"),
+    ],
+)
+def test_a_training_that_makes_no_sense(change, words):
+    with pytest.raises(QueristError, match=words):
+        Training(**change)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "kind"),
+    [
+        ("episodes", "many", "a whole number, not 'many'"),
+        ("episodes", 2.0, "a whole number, not 2.0"),
+        ("episodes", True, "a whole number, not True"),
+        ("episodes", None, "a whole number, not None"),
+        ("learning_rate", "fast", "a number, not 'fast'"),
+        ("learning_rate", float("inf"), "a number, not inf"),
+        ("gamma", [0.9], "a number, not"),
+        ("keep_given", 1, "true or false, not 1"),
+        ("bootstrap", "yes", "true or false, not 'yes'"),
+        ("exploration", 3, "exploration is one of uniform, coherent"),
+        ("loss", ["huber"], "loss is one of huber, squared"),
+    ],
+)
+def test_a_setting_of_another_kind_is_named(name, value, kind):
+    with pytest.raises(QueristError, match=kind) as caught:
+        settings("sound", {name: value})
+    assert name in str(caught.value)
+
+
+def test_whole_numbers_are_numbers():
+    assert settings("sound", {"learning_rate": 1, "hide_labelled": 0}).learning_rate == 1
+
+
+def test_the_games_are_counted_before_they_are_played():
+    names = ("ralis/sound", "ralis/untrained", "ralis/shuffled", "ralis/faithful")
+    assert [learned.episodes(LOADED, name) for name in names] == [2, 1, 2, 100]
+    with pytest.raises(QueristError, match="'random' is not a learned strategy"):
+        learned.episodes(LOADED, "random")
+
+
+def test_the_card_says_where_it_is_from(setup, card):
+    training = card.training
+    assert (training["recipe"], training["recipe_hash"]) == ("tiny", LOADED.hash)
+    assert (training["data_hash"], training["split"]) == (setup.data_hash, setup.split.digest())
+    assert training["labels"] == {"start": 4 * 9, "reward": 2 * 9}
+    assert training["training"]["settings"]["ralis/sound"]["episodes"] == 2
+    assert training["seconds"] > 0
+    assert (card.strategy, card.settings["budget"], len(card.curve)) == ("ralis/sound", 6, 2)
+
+
+def test_the_number_is_the_seed_and_the_task_is_left_as_it_was(setup, card):
+    before = setup.task.snapshot()
+    again, other = (learned.train(LOADED, setup, "ralis/sound", number) for number in (1, 2))
+    assert again.hash == card.hash != other.hash
+    after = setup.task.snapshot()
+    assert before.keys() == after.keys()
+    for name, array in before.items():
+        np.testing.assert_array_equal(after[name], array)
+
+
+def test_whoever_watches_is_told_every_game(setup):
+    told = []
+    card = learned.train(LOADED, setup, "ralis/shuffled", 0, told.append)
+    assert tuple(told) == card.curve
+    assert card.check == {}
+
+
+def with_roles(setup, **counts):
+    """The setup with so many sources of a role; the others of that role become unused."""
+    roles = setup.split.roles.copy()
+    for name, count in counts.items():
+        roles[np.flatnonzero(roles == Role[name])[count:]] = Role.UNUSED
+    return replace(setup, split=Split(roles))
+
+
+def test_what_cannot_be_trained_is_said_before_anything_is(setup):
+    learned.check(LOADED, setup, "ralis/sound")
+    for counts in ({"START": 1}, {"REWARD": 0}):
+        with pytest.raises(QueristError, match="trained on the starting set and paid by the reward set"):
+            learned.check(LOADED, with_roles(setup, **counts), "ralis/sound")
+    wrong = parse_recipe("tiny", RECIPE, ["train.settings.ralis/faithful={episodes: few}"])
+    learned.check(wrong, setup, "ralis/sound")
+    with pytest.raises(QueristError, match="not 'few'"):
+        learned.check(wrong, setup, "ralis/faithful")
+
+
+def test_a_card_is_found_and_chosen(card, tmp_path, monkeypatch):
+    folder = card.save(tmp_path / "querist.policies" / "ralis")
+    monkeypatch.setattr(learned, "files", lambda package: tmp_path / package)
+    assert learned.find_card(str(folder)).hash == learned.find_card("default").hash == card.hash
+    assert learned.chosen(None, None) == ("entropy/global", None)
+    assert learned.chosen("random", None) == ("random", None)
+    for strategy in (None, "ralis/sound"):
+        name, found = learned.chosen(strategy, str(folder))
+        assert (name, found.hash) == ("ralis/sound", card.hash)
+    with pytest.raises(QueristError, match="--strategy random, but the policy is of ralis/sound"):
+        learned.chosen("random", str(folder))
+
+
+def test_the_card_that_comes_along_is_class_free():
+    """So that it can be used on anybody's classes."""
+    try:
+        card = learned.find_card("default")
+    except QueristError as error:
+        assert "comes without a policy" in str(error)  # noqa: PT017 - either is right
+    else:
+        assert (card.strategy, card.schema.classes) == ("ralis/sound", None)
+
+
+def test_a_card_becomes_a_strategy_with_its_own_pools_and_eyes(setup, card):
+    found = learned.from_card(card, setup.task, GroupForm(count=3, size=4))
+    assert found.name == "ralis/sound"
+    assert found.candidates.per_group(3) == 1
+    assert found.featuriser.schema.hash() == card.schema.hash()
+
+
+def test_a_card_of_another_schema_or_agent_is_refused(setup, card):
+    wider = replace(card.schema, candidates=card.schema.candidates[1:])
+    with pytest.raises(QueristError, match=r"do not fit|was trained on schema"):
+        learned.from_card(replace(card, schema=wider), setup.task, GroupForm(3))
+    with pytest.raises(QueristError, match="there is no agent 'oracle'"):
+        learned.from_card(replace(card, agent="oracle"), setup.task, GroupForm(3))
+
+
+def test_a_strategy_is_named_with_its_own_card_or_none(setup, card):
+    recipe, task = LOADED.recipe, setup.task
+    assert build.named_strategy(recipe, task, "ralis/sound", card).name == "ralis/sound"
+    assert build.named_strategy(recipe, task, "random").name == "random"
+    with pytest.raises(QueristError, match="it needs a policy"):
+        build.named_strategy(recipe, task, "ralis/untrained")
+    for name in ("ralis/untrained", "random"):
+        with pytest.raises(QueristError, match=f"the policy card is of ralis/sound, not of {name}"):
+            build.named_strategy(recipe, task, name, card)
+
+
+def test_a_card_on_disk_plays_the_same(card, tmp_path):
+    assert PolicyCard.load(card.save(tmp_path / "card")).hash == card.hash
