@@ -172,7 +172,7 @@ def badge(quick: bool) -> tuple[str, Case]:
 
 def ralis_histograms(quick: bool) -> tuple[str, Case]:
     """A few of the 25,600 candidates of a step against all of them and 10,000 labelled regions, 19 classes and void."""
-    rows, references = (16, 2_000) if quick else (512, 35_600)
+    rows, references = (16, 2_000) if quick else (1_024, 35_600)
     present = torch.rand(references, 20, generator=_seeded()) < 0.4
     counts = torch.randint(0, 2_000, present.shape, generator=_seeded()) * present
     q = floored(counts)

@@ -181,6 +181,13 @@ def test_weights_need_not_be_whole():
     np.testing.assert_allclose(found.numpy(), by_numpy(scores, 8, None, weights), atol=1e-6)
 
 
+def test_half_precision_is_computed_in_single():
+    p, q = some(6, seed=13).half(), some(8, seed=14).clamp_min(1e-3).half()
+    for span in ((0.0, LARGEST), None):
+        single = divergence_histograms(p.float(), q.float(), span=span)
+        assert torch.equal(divergence_histograms(p, q, span=span), single)
+
+
 @pytest.mark.parametrize("bins", [1, 32, 33])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_equal_scores_lie_in_one_middle_bin(bins, dtype):
