@@ -32,7 +32,7 @@ def test_a_card_says_what_it_is_and_what_it_cost(taught):
 def test_it_says_how_the_policy_did_and_where_it_is(train, taught, tmp_path):
     said = train()
     assert said.code == 0, said.err
-    assert "In 2 fresh games on the images it was trained on it gains" in said.flat
+    assert "In 2 games with a model and a pool that it was not trained with, it gains" in said.flat
     assert f"Policy card: {tmp_path / 'card'}\n" in said.out
     assert PolicyCard.load(tmp_path / "card").hash == PolicyCard.load(taught.card).hash  # the same again is the same
 

@@ -182,3 +182,12 @@ def test_the_spread_between_policies_is_told(policies, spread, words):
     summary["strategies"]["ralis/sound"] |= {"policies": policies, "policy_spread": spread}
     told = text(decide(summary))
     assert words in told if words else "stands for" not in told
+
+
+def test_what_looks_at_answers_is_a_ceiling_and_never_wins():
+    verdict, summary = judge(true_gain__global=9.0, entropy__global=2.0)
+    assert verdict["winner"] == "entropy/global"
+    assert "true_gain/global looks at the answers: a ceiling, left out of the verdict." in verdict["sentences"]
+    alone, _ = judge(true_gain__global=9.0)
+    assert (alone["winner"], alone["helps"]) == (None, None)
+    assert [t["p_family"] for t in summary["tests"] if t["a"] == "true_gain/global"] == [None]

@@ -10,7 +10,7 @@ from querist.core.candidates import ClusterPools, GlobalPool
 from querist.core.featuriser import FieldFeaturiser
 from querist.core.ledger import Ledger, LedgerRuleError
 from querist.core.questions import Asking
-from querist.core.rehearsal import Stage, halved
+from querist.core.rehearsal import Scene, Stage, halved
 from querist.core.reward import MetricGain
 from querist.core.split import Role, Split
 from querist.errors import QueristError
@@ -28,7 +28,8 @@ def a_split(start=7, sources=20):
 
 def a_stage(folder, seed=1, start=7):
     task, outer = ToyTask(), a_split(start)
-    return Stage(folder, task.pool, outer, halved(outer, seed), PARTS, task, 2, 4)
+    scene = Scene(halved(outer, seed), task, task.snapshot())
+    return Stage(folder, task.pool, outer, (scene,), PARTS, 2, 4)
 
 
 def rehearsal(stage, budget=6, keep_given=True):
@@ -80,7 +81,7 @@ def test_games_charge_nobody(tmp_path):
     assert ledger.money(number) == (6, 6)
     assert ledger.given(1) == {"start": 7 * PARTS}
     asked = stage.pool.sources(np.array([q.unit for q in ledger.questions(number, stage.pool)]))[:, 0]
-    assert set(asked) <= set(stage.inner.sources(Role.POOL))
+    assert set(asked) <= set(stage.scenes[0].inner.sources(Role.POOL))
     ledger.close()
 
 
@@ -88,7 +89,8 @@ def test_every_game_starts_from_the_first_weights(tmp_path):
     stage = a_stage(tmp_path)
     stage.task.weights = np.array([0.5, -1.0])
     stage.task.momentum = np.array([0.1, 0.2])
-    games = rehearsal(stage)
+    scene = stage.scenes[0]
+    games = rehearsal(replace(stage, scenes=(replace(scene, first=stage.task.snapshot()),)))
     environment = games.environment(GlobalPool(), MetricGain())
     for _ in range(2):
         environment.reset()
@@ -121,9 +123,9 @@ def test_the_ledger_refuses_what_was_not_given(tmp_path, role):
     """Even if the split of the games were wrong: the deployment's labels are not there yet, the others' not to buy."""
     stage = a_stage(tmp_path)
     source = int(stage.outer.sources(role)[0])
-    roles = stage.inner.roles.copy()
+    roles = stage.scenes[0].inner.roles.copy()
     roles[source] = Role.POOL
-    games = rehearsal(replace(stage, inner=Split(roles)))
+    games = rehearsal(replace(stage, scenes=(replace(stage.scenes[0], inner=Split(roles)),)))
 
     def ask():
         game = games.new_game(GlobalPool(), 0, 1)
@@ -139,7 +141,7 @@ def test_the_given_half_is_not_asked_about(tmp_path):
     games = rehearsal(stage)
     game = games.new_game(GlobalPool(), 0, 1)
     with pytest.raises(LedgerRuleError, match="outside the pool"):
-        game.ledger.ask(game.id, 0, game.pool, [Asking(int(stage.inner.sources(Role.START)[0]) * PARTS)], {})
+        game.ledger.ask(game.id, 0, game.pool, [Asking(int(stage.scenes[0].inner.sources(Role.START)[0]) * PARTS)], {})
     games.close()
 
 
@@ -156,7 +158,7 @@ def test_the_task_learns_from_the_given_half_or_does_not(tmp_path, monkeypatch, 
     games = rehearsal(stage, 4, keep_given)
     play(games.environment(ClusterPools(2, 3), MetricGain()))
     games.close()
-    given = stage.inner.sources(Role.START).tolist() if keep_given else []
+    given = stage.scenes[0].inner.sources(Role.START).tolist() if keep_given else []
     assert learned == [("step", given, 2), ("step", given, 4)]
 
 
@@ -167,3 +169,21 @@ def test_a_budget_beyond_the_half_is_refused(tmp_path):
     assert "lower" in caught.value.fix
     assert not (tmp_path / "games.sqlite").exists()
     rehearsal(stage, 16).close()
+
+
+def test_games_take_turns_in_the_scenes_and_one_scene_is_kept(tmp_path):
+    task, outer = ToyTask(), a_split()
+    scenes = [
+        Scene(halved(outer, 0, turn), task, {**task.snapshot(), "weights": np.full(2, turn)}) for turn in range(4)
+    ]
+    stage = Stage(tmp_path, task.pool, outer, tuple(scenes[:3]), PARTS, 2, 4, scenes[3])
+    featuriser = FieldFeaturiser(task, ["spread"])
+    games, kept = (stage.rehearse(featuriser, 4, unseen=unseen) for unseen in (False, True))
+    for episode in range(1, 7):
+        game = games.new_game(GlobalPool(), 0, episode)
+        assert game.split.digest() == scenes[episode % 3].inner.digest()
+        assert (game.task.snapshot()["weights"] == episode % 3).all()
+        assert kept.new_game(GlobalPool(), 0, episode).split.digest() == scenes[3].inner.digest()
+    assert len({scene.inner.digest() for scene in scenes}) == 4
+    games.close()
+    kept.close()

@@ -194,7 +194,7 @@ def test_the_card_that_comes_along_is_class_free():
 
 
 def test_a_card_becomes_a_strategy_with_its_own_pools_and_eyes(setup, card):
-    found = learned.from_card(card, setup.task, GroupForm(count=3, size=4))
+    found = learned.from_card(card, setup, GroupForm(count=3, size=4))
     assert found.name == "ralis/sound"
     assert found.candidates.per_group(3) == 1
     assert found.featuriser.schema.hash() == card.schema.hash()
@@ -203,21 +203,53 @@ def test_a_card_becomes_a_strategy_with_its_own_pools_and_eyes(setup, card):
 def test_a_card_of_another_schema_or_agent_is_refused(setup, card):
     wider = replace(card.schema, candidates=card.schema.candidates[1:])
     with pytest.raises(QueristError, match=r"do not fit|was trained on schema"):
-        learned.from_card(replace(card, schema=wider), setup.task, GroupForm(3))
+        learned.from_card(replace(card, schema=wider), setup, GroupForm(3))
     with pytest.raises(QueristError, match="there is no agent 'oracle'"):
-        learned.from_card(replace(card, agent="oracle"), setup.task, GroupForm(3))
+        learned.from_card(replace(card, agent="oracle"), setup, GroupForm(3))
 
 
 def test_a_strategy_is_named_with_its_own_card_or_none(setup, card):
-    recipe, task = LOADED.recipe, setup.task
-    assert build.named_strategy(recipe, task, "ralis/sound", card).name == "ralis/sound"
-    assert build.named_strategy(recipe, task, "random").name == "random"
+    recipe = LOADED.recipe
+    assert build.named_strategy(recipe, setup, "ralis/sound", card).name == "ralis/sound"
+    assert build.named_strategy(recipe, setup, "random").name == "random"
     with pytest.raises(QueristError, match="it needs a policy"):
-        build.named_strategy(recipe, task, "ralis/untrained")
+        build.named_strategy(recipe, setup, "ralis/untrained")
     for name in ("ralis/untrained", "random"):
         with pytest.raises(QueristError, match=f"the policy card is of ralis/sound, not of {name}"):
-            build.named_strategy(recipe, task, name, card)
+            build.named_strategy(recipe, setup, name, card)
 
 
 def test_a_card_on_disk_plays_the_same(card, tmp_path):
     assert PolicyCard.load(card.save(tmp_path / "card")).hash == card.hash
+
+
+def test_a_policy_knows_whether_it_met_labels_of_a_pool(setup, card):
+    assert learned.trained_here(card, setup)
+    other = replace(setup, split=Split(np.roll(setup.split.roles, 1)))
+    assert not learned.trained_here(card, other)
+    assert not learned.trained_here(card, replace(setup, data_hash="other"))
+    silent = {key: value for key, value in card.training.items() if key != "split"}
+    assert not learned.trained_here(replace(card, training=silent), setup)
+
+
+def test_as_many_pools_as_questions(setup):
+    loaded = parse_recipe("tiny", RECIPE.replace("count: 3", "count: 2"))
+    with pytest.raises(QueristError, match="2 pools, a batch of 3"):
+        learned.check(loaded, setup, "ralis/sound")
+
+
+def test_a_class_aware_card_on_another_state_set_is_refused_before_anything_runs(setup):
+    changes = "ralis/faithful: {episodes: 1, budget: 6, pool_train: 2, batch: 2, check_games: 0}"
+    loaded = parse_recipe("tiny", RECIPE.replace("ralis/sound: {", changes + ", ralis/sound: {"))
+    card = learned.train(loaded, setup, "ralis/faithful", 0)
+    learned.from_card(card, setup, GroupForm(3))
+    more = setup.split.roles.copy()
+    more[setup.split.sources(Role.POOL)[0]] = Role.STATE
+    with pytest.raises(QueristError, match="was trained on schema"):
+        learned.from_card(card, replace(setup, split=Split(more)), GroupForm(3))
+
+
+def test_a_recipe_may_drop_the_starting_set_for_everybody():
+    assert build.plan(LOADED, 0).keep_given
+    assert not build.plan(LOADED, 0, keep_given=False).keep_given
+    assert not build.plan(parse_recipe("tiny", RECIPE + "keep_given: false\n"), 0).keep_given

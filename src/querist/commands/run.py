@@ -9,7 +9,7 @@ from querist.core.loop import Deployment
 from querist.core.problem import Setup
 from querist.errors import QueristError
 from querist.recipes.build import deployment, environment, find_data, prepare, set_up
-from querist.recipes.learned import chosen
+from querist.recipes.learned import chosen, trained_here
 from querist.recipes.recipe import LoadedRecipe, load_recipe
 
 POLICY = "policy"
@@ -51,8 +51,7 @@ def main(
 
 
 def _warn_of_another_split(card: PolicyCard, setup: Setup) -> None:
-    about, split = card.training, setup.split.digest()
-    if about.get("data_hash") == setup.data_hash and about.get("split", split) != split:
+    if card.training.get("data_hash") == setup.data_hash and not trained_here(card, setup):
         say(
             "The policy was trained on another split of these data: it may have met labels of this pool. "
             "With problem.split_seed in the recipe all seeds share one split.",

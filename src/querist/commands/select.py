@@ -56,7 +56,7 @@ def main(
     if checkpoint is not None:
         task.load(Path(checkpoint))
     shape = dataclasses.replace(loaded.recipe.groups, count=count or loaded.recipe.batch)
-    chosen = named_strategy(dataclasses.replace(loaded.recipe, groups=shape), task, name, card)
+    chosen = named_strategy(dataclasses.replace(loaded.recipe, groups=shape), setup, name, card)
     if KnowsTruth in chosen.policy.needs:
         raise QueristError(f"{name} looks at the answers, and nobody has given them", "it is a ceiling for studies")
     if checkpoint is None and (card or chosen.policy.fields or chosen.policy.needs):

@@ -74,7 +74,7 @@ def _verdict(card: PolicyCard) -> str:
     mean = {name: sum(check[name]) / len(check[name]) for name in ("policy", "random")}
     error = f" ± {check['standard_error']:.2f}" if check["standard_error"] is not None else ""
     return (
-        f"In {plural(len(check['policy']), 'fresh game')} on the images it was trained on it gains "
+        f"In {plural(len(check['policy']), 'game')} with a model and a pool that it was not trained with, it gains "
         f"{mean['policy']:+.2f}, chance {mean['random']:+.2f}: a difference of {check['difference']:+.2f}{error}. "
         f"Whether it learned anything is for 'querist compare' to say."
     )

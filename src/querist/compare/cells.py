@@ -20,8 +20,9 @@ from querist.core.problem import Setup
 from querist.core.snapshots import read_arrays, write_atomically
 from querist.core.split import Role
 from querist.core.task import CountsAnswers, KnowsTruth
+from querist.errors import QueristError
 from querist.recipes.build import deployment, environment, prepare, set_up
-from querist.recipes.learned import parse
+from querist.recipes.learned import parse, trained_here
 from querist.recipes.recipe import LoadedRecipe
 
 START, FULL = "_start", "_full"
@@ -94,6 +95,12 @@ def play_cell(loaded: LoadedRecipe, cell: Cell, data: Path, out: Path, watch: Wa
     folder = work / f"{loaded.hash}-{cell.file_name.removesuffix('.json')}"
     name = "random" if cell.strategy in (START, FULL) else cell.strategy
     card = PolicyCard.load(card_folder(out, name, cell.policy)) if parse(name) else None
+    if card is not None and not trained_here(card, setup):
+        raise QueristError(
+            f"{card_folder(out, name, cell.policy)} was trained on other data or another split than seed {cell.seed} "
+            "has: it may have met labels of its pool",
+            "train it on these (remove the card), and give the recipe one split (problem.split_seed)",
+        )
     with deployment(loaded, setup, name, cell.seed, folder, initial=shared, card=card) as run:
         if cell.strategy in (START, FULL):
             measured = _reference(loaded, cell, setup, run, shared)

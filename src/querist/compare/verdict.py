@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from querist.compare import statistics
-from querist.compare.comparisons import CONTROLS, RANDOM, RIVALS
+from querist.compare.comparisons import CONTROLS, RANDOM, RIVALS, ceiling
 from querist.report.wording import Scale, count, listed, p_value, plural
 
 ALPHA = 0.05
@@ -31,10 +31,10 @@ def decide(summary: Summary) -> dict[str, Any]:
         `headline`, `sentences`, `winner` (a strategy or None) and `helps`: True, False, or None where the
         cells cannot tell.
     """
-    tests = [t for t in summary["tests"] if t["b"] == RANDOM]
+    tests = [t for t in summary["tests"] if t["b"] == RANDOM and not ceiling(t["a"])]
     scale = Scale.of(summary)
     learned = _learned(summary, scale)
-    closing = [*_costs(summary), *_missing(summary)]
+    closing = [*_ceilings(summary), *_costs(summary), *_missing(summary)]
     if not tests:
         why = "A strategy is only as good as its distance to random: run random and one more on common seeds."
         return _verdict("No verdict: nothing was compared with random.", [why, *learned, *closing], None, None)
@@ -114,7 +114,7 @@ def _winner(summary: Summary, better: Sequence[Test], scale: Scale) -> tuple[str
         return None, [against]
     larger = bool(summary["metric"]["larger_is_better"])
     pairs = []
-    for name in (n for n in strategies if n not in (leader, RANDOM)):
+    for name in (n for n in strategies if n not in (leader, RANDOM) and not ceiling(n)):
         seeds, d = statistics.paired_differences(
             strategies[leader]["aubc"], strategies[name]["aubc"], larger_is_better=larger
         )
@@ -184,12 +184,19 @@ def _learned(summary: Summary, scale: Scale) -> list[str]:
         elif len(RIVALS) * statistics.smallest_p(min(t["seeds"] for t in tests.values())) >= ALPHA:
             found.append(f"{name} cannot pass its four corrected tests with so few seeds ({figures}).")
         elif all(beats(t) for t in tests.values()):
-            found.append(f"{name} beats its controls ({figures}): what it learned is real.")
+            found.append(
+                f"{name} beats its controls ({figures}): what it learned is real.{_one_of_each(summary, wanted)}"
+            )
         else:
             told = "by that measure it has learned nothing"
             found.append(f"{name} does not beat its controls ({figures}): {told}.")
         found += _spread(name, summary["strategies"][name], scale)
     return found
+
+
+def _one_of_each(summary: Summary, controls: Sequence[str]) -> str:
+    single = all(summary["strategies"][control].get("policies") == 1 for control in controls)
+    return " Each control is one trained policy, with the luck of one." if single else ""
 
 
 def _spread(name: str, entry: Mapping[str, Any], scale: Scale) -> list[str]:
@@ -215,6 +222,12 @@ def _costs(summary: Summary) -> list[str]:
         f"Counting every label ever needed, {listed(list(dear))} cost up to {count(max(dear.values()))} more "
         "than random: somebody labelled what the policies were trained on."
     ]
+
+
+def _ceilings(summary: Summary) -> list[str]:
+    names = [name for name in summary["strategies"] if ceiling(name)]
+    verb = "looks" if len(names) == 1 else "look"
+    return [f"{listed(names)} {verb} at the answers: a ceiling, left out of the verdict."] if names else []
 
 
 def _missing(summary: Summary) -> list[str]:

@@ -28,7 +28,7 @@ class PolicyCard:
         settings: the agent's numbers.
         training: recipe, hash of recipe and data, seed, labels it cost, versions, seconds.
         curve: what happened episode by episode.
-        check: how it did against its controls in games it was not trained in; empty if nobody looked.
+        check: how it did against chance in games it was not trained in; empty if nobody looked.
         tensors: its weights.
     """
 

@@ -13,6 +13,7 @@ from querist.errors import QueristError
 
 if TYPE_CHECKING:
     from querist.core.candidates import Candidates
+    from querist.core.split import Split
     from querist.core.step import Featuriser, Game, Outcome
 
 
@@ -43,8 +44,11 @@ class Policy(ABC):
     schema: Schema | None = None
     """A trained policy's schema: an observation of any other is refused."""
 
-    def check(self, task: Task) -> None:
+    def check(self, task: Task, split: "Split | None" = None) -> None:
         """Before a run starts: can this task feed this policy?
+
+        Args:
+            task: the task; ``split`` the roles of its sources, where they are known.
 
         Raises:
             QueristError: names the missing field or capability.

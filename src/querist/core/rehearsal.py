@@ -1,5 +1,6 @@
 """Games on the starting set, in which a policy is trained: inner games of a ledger of their own, charged to nobody."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,17 +20,17 @@ from querist.core.task import Task
 from querist.errors import QueristError
 
 
-def halved(split: Split, seed: int) -> Split:
+def halved(split: Split, seed: int, turn: int = 0) -> Split:
     """The split of the games: half of the starting set begins them, the other half is their pool.
 
     State and reward set stay what they are; pool and test set of the deployment take no part.
 
     Args:
         split: of the deployment.
-        seed: draws the halves.
+        seed: draws the halves; ``turn`` tells several ways to halve apart.
     """
     start = split.sources(Role.START)
-    order = rng.generator(seed, "halves").permutation(start)
+    order = rng.generator(seed, "halves", turn).permutation(start)
     roles = np.full(len(split.roles), Role.UNUSED, dtype=np.int8)
     for role in (Role.STATE, Role.REWARD):
         roles[split.sources(role)] = role
@@ -39,81 +40,118 @@ def halved(split: Split, seed: int) -> Split:
 
 
 @dataclass(frozen=True, eq=False)
+class Scene:
+    """One way to halve the starting set, and the model that its games begin with.
+
+    Args:
+        inner: the split of the games (see :func:`halved`).
+        task: what plays them; several scenes may share it.
+        first: its snapshot before the first step.
+    """
+
+    inner: Split
+    task: Task
+    first: Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True, eq=False)
 class Stage:
     """Where a policy is trained.
 
     Args:
-        folder: of the games' ledger; made if it is not there.
+        folder: of the games' ledgers; made if it is not there.
         pool: the units.
-        outer: the deployment's split; ``inner`` that of the games (see :func:`halved`).
+        outer: the deployment's split.
+        scenes: games take turns in them, so that a policy does not learn one model and one pool by heart.
         labels_per_source: how many labels a given source counts as.
-        task: stands at the first weights of every game.
         batch: questions per step; ``update`` optimiser steps after each.
+        unseen: a scene in which no policy is trained, to see whether it learned more than its scenes; may be missing.
     """
 
     folder: Path
     pool: Pool
     outer: Split
-    inner: Split
+    scenes: tuple[Scene, ...]
     labels_per_source: int
-    task: Task
     batch: int
     update: int
+    unseen: Scene | None = None
 
-    def rehearse(self, featuriser: Featuriser, budget: int, keep_given: bool = True) -> "Rehearsal":
+    @property
+    def task(self) -> Task:
+        """A task of the kind that all scenes have: for schemas."""
+        return self.scenes[0].task
+
+    @property
+    def state_units(self) -> int:
+        """Units of the state set, which is the same in all scenes."""
+        return len(self.outer.sources(Role.STATE)) * self.labels_per_source
+
+    def rehearse(
+        self, featuriser: Featuriser, budget: int, keep_given: bool = True, unseen: bool = False
+    ) -> "Rehearsal":
         """The games of an agent.
 
         Args:
             featuriser: of its policy.
             budget: questions of a game.
             keep_given: whether the games' task learns from the given half too.
+            unseen: in the scene that is kept for a look at the end.
 
         Raises:
             QueristError: the budget is more than the pool of the games.
         """
-        units = len(self.inner.sources(Role.POOL)) * self.labels_per_source
+        scenes = (self.unseen,) if unseen and self.unseen is not None else self.scenes
+        units = min(len(scene.inner.sources(Role.POOL)) for scene in scenes) * self.labels_per_source
         if budget > units:
             raise QueristError(
                 f"games of {budget} questions, but half of the starting set has only {units} units to ask about",
                 "lower the training's budget, or label more images for the start",
             )
-        return Rehearsal(self, featuriser, budget, keep_given)
+        return Rehearsal(self, scenes, featuriser, budget, keep_given, "unseen" if unseen else "games")
 
 
 class Rehearsal:
     """Makes games for a :class:`~querist.core.environment.QueryEnvironment`; see :meth:`Stage.rehearse`."""
 
-    def __init__(self, stage: Stage, featuriser: Featuriser, budget: int, keep_given: bool) -> None:
-        self._stage, self._featuriser, self._budget = stage, featuriser, budget
-        inner = stage.inner.sources(Role.START)
-        self._given = inner if keep_given else inner[:0]
-        self._first = stage.task.snapshot()
+    def __init__(
+        self,
+        stage: Stage,
+        scenes: tuple[Scene, ...],
+        featuriser: Featuriser,
+        budget: int,
+        keep_given: bool,
+        name: str,
+    ) -> None:
+        self._stage, self._scenes, self._featuriser, self._budget = stage, scenes, featuriser, budget
+        self._keep_given = keep_given
         make_folder(stage.folder)
-        self._ledger = Ledger.create(stage.folder / "games.sqlite", {})
+        self._ledger = Ledger.create(stage.folder / f"{name}.sqlite", {})
         given = {"start": (stage.outer.sources(Role.START), stage.labels_per_source)}
         self._parent = self._ledger.start_game(stage.pool, stage.outer, 0, given=given)
         self._games = 0
 
     def new_game(self, candidates: Candidates, seed: int, episode: int) -> Game:
-        """A game from the first weights; its pools and streams depend on (seed, episode) alone."""
-        stage = self._stage
-        stage.task.restore(self._first)
+        """A game from its scene's first weights; scene, pools and streams depend on (seed, episode) alone."""
+        stage, scene = self._stage, self._scenes[episode % len(self._scenes)]
+        scene.task.restore(scene.first)
         self._games += 1  # a seed may play an episode again; the ledger counts every game
-        number = self._ledger.start_game(stage.pool, stage.inner, self._budget, "inner", self._games, self._parent)
+        number = self._ledger.start_game(stage.pool, scene.inner, self._budget, "inner", self._games, self._parent)
+        given = scene.inner.sources(Role.START)
         return Game(
             self._ledger,
             number,
             episode,
             seed,
             stage.pool,
-            stage.inner,
-            stage.task,
-            SimulatedOracle(stage.task),
+            scene.inner,
+            scene.task,
+            SimulatedOracle(scene.task),
             candidates,
             self._featuriser,
             stage.batch,
             stage.update,
-            self._given,
+            given if self._keep_given else given[:0],
         )
 
     def environment(self, candidates: Candidates, reward: Reward) -> QueryEnvironment:

@@ -13,7 +13,6 @@ from querist.core.loop import Deployment
 from querist.core.oracle import SimulatedOracle
 from querist.core.plan import Parts, Plan
 from querist.core.problem import Progress, Setup
-from querist.core.task import Task
 from querist.errors import QueristError
 from querist.recipes import learned
 from querist.recipes.contents import same_data
@@ -82,11 +81,18 @@ def plan(loaded: LoadedRecipe, seed: int, keep_given: bool = True) -> Plan:
     """The numbers of a deployment on one seed."""
     recipe, steps = loaded.recipe, loaded.recipe.steps
     return Plan(
-        seed, recipe.batch, recipe.budgets, steps.start, steps.update, steps.final, recipe.update_every, keep_given
+        seed,
+        recipe.batch,
+        recipe.budgets,
+        steps.start,
+        steps.update,
+        steps.final,
+        recipe.update_every,
+        keep_given and recipe.keep_given,
     )
 
 
-def named_strategy(recipe: Recipe, task: Task, name: str, card: PolicyCard | None = None) -> Strategy:
+def named_strategy(recipe: Recipe, setup: Setup, name: str, card: PolicyCard | None = None) -> Strategy:
     """A strategy for a task: a classical one by its name, a learned one by its card.
 
     Raises:
@@ -94,7 +100,7 @@ def named_strategy(recipe: Recipe, task: Task, name: str, card: PolicyCard | Non
     """
     taught = learned.parse(name)
     if card is None and taught is None:
-        return strategy(name, task, recipe.groups)
+        return strategy(name, setup.task, recipe.groups)
     if card is None:
         raise QueristError(
             f"{name} is learned: it needs a policy",
@@ -102,7 +108,7 @@ def named_strategy(recipe: Recipe, task: Task, name: str, card: PolicyCard | Non
         )
     if card.strategy != name:
         raise QueristError(f"the policy card is of {card.strategy}, not of {name}", "name the strategy of the card")
-    return learned.from_card(card, task, recipe.groups)
+    return learned.from_card(card, setup, recipe.groups)
 
 
 def deployment(
@@ -129,7 +135,7 @@ def deployment(
         QueristError: the data are not those that the run began with; the strategy does not fit the task; or what
             :class:`~querist.core.loop.Deployment` finds wrong.
     """
-    chosen = named_strategy(loaded.recipe, setup.task, name, card)
+    chosen = named_strategy(loaded.recipe, setup, name, card)
     parts = Parts(
         setup.pool,
         setup.split,

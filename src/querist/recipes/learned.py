@@ -17,11 +17,12 @@ from querist.core.answers import Labels
 from querist.core.card import CARD, PolicyCard
 from querist.core.problem import Setup
 from querist.core.split import Role
-from querist.core.task import Rehearses, Task
+from querist.core.task import Rehearses
 from querist.errors import QueristError
 
 if TYPE_CHECKING:  # games need gymnasium, which --help does without
     from querist.core.agent import Agent, Control, Watcher
+    from querist.core.rehearsal import Scene
     from querist.recipes.recipe import LoadedRecipe
 
 AGENTS = {"ralis": "querist.agents.ralis.agent"}
@@ -41,6 +42,8 @@ class Training:
             each control.
         rehearsal: train on the task's cheap stand-in (frozen features, a linear classifier), where it has one; else
             every step of a game trains and measures the real model.
+        halves: in how many ways the starting set is halved; games take turns in them, each with a model of its own. A
+            policy that is trained in one does much worse in another.
         start: optimiser steps of the real model on its half of the starting set.
         first: steps of the stand-in before a game; ``update`` after each question step (of either).
         settings: of the agent, by the name of the strategy: ``{ralis/sound: {episodes: 500}}``. Controls take those of
@@ -50,7 +53,8 @@ class Training:
     policies: int = 3
     control_policies: int = 1
     rehearsal: bool = True
-    start: int = 250
+    halves: int = 4
+    start: int = 150
     first: int = 150
     update: int = 25
     settings: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -61,12 +65,12 @@ class Training:
             raise QueristError(
                 f"train.settings: {wrong[0]!r} is nothing that has settings", f"what is trained: {', '.join(_TRAINED)}"
             )
-        policies, steps = (self.policies, self.control_policies), (self.start, self.first, self.update)
+        policies, steps = (self.policies, self.control_policies, self.halves), (self.start, self.first, self.update)
         # Null is of every type to the parser.
         if None in (*policies, *steps) or min(policies) < 1 or min(steps) < 0:
             raise QueristError(
-                f"training: {self.policies} policies, {self.start}, {self.first} and {self.update} steps",
-                "train at least one policy, with numbers of steps that are not negative",
+                f"training: {policies} policies, controls and halves, {steps} steps",
+                "train at least one policy on one way to halve, with numbers of steps that are not negative",
             )
 
     def of(self, strategy: str) -> int:
@@ -141,18 +145,24 @@ def chosen(strategy: str | None, policy: str | None) -> tuple[str, PolicyCard | 
     return card.strategy, card
 
 
-def from_card(card: PolicyCard, task: Task, groups: GroupForm) -> Strategy:
+def from_card(card: PolicyCard, setup: Setup, groups: GroupForm) -> Strategy:
     """A card as a strategy for a task.
 
     Raises:
         QueristError: the task's observation is not the one that the policy was trained on; both schemas are named.
     """
     policy = agent(card.agent).policy(card)
-    policy.check(task)
-    candidates, eyes = policy.own_candidates(card.profile, groups.count), policy.own_featuriser(task)
+    policy.check(setup.task, setup.split)
+    candidates, eyes = policy.own_candidates(card.profile, groups.count), policy.own_featuriser(setup.task)
     assert candidates is not None
     assert eyes is not None
     return Strategy(card.strategy, policy, candidates, eyes)
+
+
+def trained_here(card: PolicyCard, setup: Setup) -> bool:
+    """Whether a policy was trained on these very data and this very split: then it met no label of this pool."""
+    about = card.training
+    return about.get("data_hash") == setup.data_hash and about.get("split") == setup.split.digest()
 
 
 def episodes(loaded: "LoadedRecipe", strategy: str) -> int:
@@ -179,6 +189,12 @@ def check(loaded: "LoadedRecipe", setup: Setup, strategy: str) -> None:
             f"{rewarding} images",
             "label two images or more for the start (problem.start), and name a reward set (problem.reward)",
         )
+    if loaded.recipe.groups.count != loaded.recipe.batch:
+        raise QueristError(
+            f"{strategy} asks one question of each pool: {loaded.recipe.groups.count} pools, a batch of "
+            f"{loaded.recipe.batch}",
+            "let the recipe's batch equal its groups.count",
+        )
     if loaded.recipe.train.rehearsal and not (setup.task.can(Rehearses) and isinstance(setup.task, Rehearses)):
         raise QueristError(
             f"{type(setup.task).__name__} has no cheap stand-in to train policies in",
@@ -191,49 +207,62 @@ def train(
 ) -> PolicyCard:
     """Train a policy on the starting set of a recipe (ALGORITHMS 1.1: D_T).
 
-    Half of the starting images train the real model, the other half are the pool of the games. What the labels cost is
-    in the starting set and the reward set already.
+    Half of the starting images train the real model, the other half are the pool of the games; in several ways. What
+    the labels cost is in the starting set and the reward set already.
 
     Args:
         loaded: the recipe; ``setup`` its parts, whose task is trained here and restored.
         strategy: such as ``ralis/sound`` or ``ralis/shuffled``.
-        number: which of the recipe's policies; it is the seed of everything here, and not negative.
+        number: which of the recipe's policies, not negative; the seed of its halves, weights and games.
         watch: told the row of the learning curve after each episode.
 
     Raises:
         QueristError: not a learned strategy, or the task cannot feed it.
     """
-    from querist.core.rehearsal import Stage, halved
+    from querist.core.rehearsal import Stage
 
     began = time.perf_counter()
     check(loaded, setup, strategy)
     what, training, task = _learned(strategy), loaded.recipe.train, setup.task
-    inner = halved(setup.split, number)
-    first = task.snapshot()
-    given = inner.sources(Role.START)
-    labels = Labels(given[:0], (), given)
-    task.fit(labels, new=labels, steps=training.start, phase="start", rng=rng.generator(number, "rehearsal"))
-    games: Task = task
-    if training.rehearsal:
-        assert isinstance(task, Rehearses)
-        wanted = np.concatenate([inner.sources(r) for r in (Role.START, Role.POOL, Role.STATE, Role.REWARD)])
-        games = task.rehearsal(wanted)
-        games.fit(labels, new=labels, steps=training.first, phase="start", rng=rng.generator(number, "rehearsal"))
+    untouched = task.snapshot()
+    scenes = [_scene(loaded, setup, untouched, number, turn) for turn in range(training.halves + 1)]
     with tempfile.TemporaryDirectory() as folder:
         stage = Stage(
             Path(folder),
             setup.pool,
             setup.split,
-            inner,
+            tuple(scenes[:-1]),
             setup.labels_per_source,
-            games,
             loaded.recipe.batch,
             training.update,
+            scenes[-1],
         )
         changes = _changes(loaded, what)
         card = agent(what.agent).train(what.profile, changes, stage, number, what.control, watch)
-    task.restore(first)
+    task.restore(untouched)
     return replace(card, training=_about(loaded, setup, number) | {"seconds": round(time.perf_counter() - began, 1)})
+
+
+def _scene(
+    loaded: "LoadedRecipe", setup: Setup, untouched: Mapping[str, np.ndarray], number: int, turn: int
+) -> "Scene":
+    """One way to halve the starting set, with a model trained on one half from the untouched weights."""
+    from querist.core.rehearsal import Scene, halved
+
+    training, task = loaded.recipe.train, setup.task
+    inner = halved(setup.split, number, turn)
+    given = inner.sources(Role.START)
+    labels = Labels(given[:0], (), given)
+    stream = rng.generator(number, "rehearsal", turn)
+    task.restore(untouched)
+    task.fit(labels, new=labels, steps=training.start, phase="start", rng=stream)
+    if not training.rehearsal:
+        return Scene(inner, task, task.snapshot())
+    assert isinstance(task, Rehearses)
+    wanted = np.concatenate([inner.sources(r) for r in (Role.START, Role.POOL, Role.STATE, Role.REWARD)])
+    games = task.rehearsal(wanted)
+    games.fit(labels, new=labels, steps=training.first, phase="start", rng=stream)
+    return Scene(inner, games, games.snapshot())
 
 
 def _learned(strategy: str) -> Learned:

@@ -51,6 +51,8 @@ class Recipe:
         seeds: on which seeds.
         threads: of each process; part of the recipe because results depend on it in the last bits.
         device: ``auto``, ``cpu`` or ``cuda``.
+        keep_given: whether the trainings after the start learn from the starting set too, whoever asks. The paper of
+            RALIS drops it for all strategies; a policy that was trained without it drops it anyway.
         train: how policies of learned strategies are trained. It is not part of the hash: the cells of learned
             strategies name the very policy that played them.
         data: the folder's name below ``QUERIST_DATA``, for when ``--data`` is not given.
@@ -66,6 +68,7 @@ class Recipe:
     seeds: tuple[int, ...] = (0, 1, 2)
     threads: int = 1
     device: str = "auto"
+    keep_given: bool = True
     train: Training = field(default_factory=Training)
     data: str | None = None
 

@@ -17,7 +17,7 @@ from querist.core.ledger import Ledger
 from querist.core.loop import Deployment
 from querist.core.oracle import SimulatedOracle
 from querist.core.plan import Parts, Plan
-from querist.core.rehearsal import Rehearsal, Stage, halved
+from querist.core.rehearsal import Rehearsal, Scene, Stage, halved
 from querist.core.reward import MetricGain
 from querist.core.split import Role, Split
 from querist.errors import QueristError
@@ -60,7 +60,8 @@ def a_stage(folder, rehearsed=True):
     if rehearsed:
         games = task.rehearsal(np.flatnonzero(inner.roles))
         games.fit(labels, new=labels, steps=20, phase="start", rng=rng.generator(0, "start"))
-    return Stage(folder, task.pool, outer, inner, REGIONS, games, 2, 5 if rehearsed else 1)
+    scene = Scene(inner, games, games.snapshot())
+    return Stage(folder, task.pool, outer, (scene,), REGIONS, 2, 5 if rehearsed else 1)
 
 
 def a_card(folder, profile="sound", rehearsed=True, changes=None, seed=1, **rest):
@@ -161,9 +162,10 @@ def test_the_check_plays_the_same_fresh_games_with_the_policy_and_with_chance(tm
     card = a_card(tmp_path, changes=CHANGES["sound"] | {"check_games": 2})
     seeds = [(seed, episode) for seed, episode, *_ in played]
     assert seeds[:4] == [(0, 1), (1, 1), (1, 2), (1, 3)]  # the environment looks at one game to learn its spaces
-    assert seeds[4:6] == seeds[6:8]
-    assert len(seeds) == 8
-    assert not set(seeds[4:]) & set(seeds[:4])
+    assert seeds[4] == (0, 1)  # so does the one of the check
+    assert seeds[5:7] == seeds[7:9]
+    assert len(seeds) == 9
+    assert not set(seeds[5:]) & set(seeds[:4])
     policy, chance = np.array(card.check["policy"]), np.array(card.check["random"])
     assert len(policy) == len(chance) == 2
     assert card.check["difference"] == pytest.approx((policy - chance).mean())
@@ -223,9 +225,12 @@ def test_settings_are_checked_before_anything_is_played(tmp_path):
 
 def test_the_class_aware_features_need_a_state_set(tmp_path):
     stage = a_stage(tmp_path)
-    roles = stage.inner.roles.copy()
-    roles[roles == Role.STATE] = Role.UNUSED
-    stage = replace(stage, inner=Split(roles))
+
+    def without(split):
+        return Split(np.where(split.roles == Role.STATE, Role.UNUSED, split.roles))
+
+    scene = replace(stage.scenes[0], inner=without(stage.scenes[0].inner))
+    stage = replace(stage, outer=without(stage.outer), scenes=(scene,))
     with pytest.raises(QueristError, match="needs a state set"):
         AGENT.train("faithful", CHANGES["faithful"], stage, 1)
     assert AGENT.train("sound", CHANGES["sound"], stage, 1).curve
@@ -258,3 +263,8 @@ def test_observations_stay_in_their_space_until_the_pool_is_exhausted(tmp_path, 
         steps += 1
     assert steps == 9
     games.close()
+
+
+def test_a_shuffled_control_may_not_choose_by_the_true_rewards(tmp_path):
+    with pytest.raises(QueristError, match="by the true rewards"):
+        a_card(tmp_path, changes=CHANGES["sound"] | {"checkpoint": "best"}, control="shuffled")

@@ -11,7 +11,7 @@ from torch import nn
 from querist.agents.ralis import config
 from querist.agents.ralis.config import Ralis
 from querist.agents.ralis.learner import play, train
-from querist.agents.ralis.policy import RalisPolicy, featuriser, network, to_tensors
+from querist.agents.ralis.policy import RalisPolicy, featuriser, from_tensors, network, to_tensors
 from querist.core import rng
 from querist.core.agent import Agent, Control, Watcher
 from querist.core.candidates import ClusterPools
@@ -19,9 +19,9 @@ from querist.core.card import PolicyCard
 from querist.core.environment import QueryEnvironment
 from querist.core.observation import Schema
 from querist.core.policy import Policy
-from querist.core.rehearsal import Stage
+from querist.core.rehearsal import Rehearsal, Stage
 from querist.core.reward import MetricGain
-from querist.core.split import Role
+from querist.errors import QueristError
 from querist.nn.runtime import seeded
 from querist.rl.double_dqn import action_values
 from querist.rl.exploration import uniform_actions
@@ -53,16 +53,22 @@ class RalisAgent(Agent):
         watch: Watcher | None = None,
     ) -> PolicyCard:
         settings = config.settings(profile, changes)
-        rows = len(stage.inner.sources(Role.STATE)) * stage.labels_per_source
-        eyes = featuriser(stage.task, settings, rows)
-        with closing(stage.rehearse(eyes, settings.budget, settings.keep_given)) as games:
-            environment = games.environment(
-                ClusterPools(stage.batch, settings.pool_train), MetricGain(1.0, settings.evaluate_first)
+        if control == "shuffled" and settings.checkpoint == "best":
+            raise QueristError(
+                "the shuffled control would keep its best weights by the true rewards", "set checkpoint: last"
             )
+        eyes = featuriser(stage.task, settings, stage.state_units)
+        with closing(stage.rehearse(eyes, settings.budget, settings.keep_given)) as games:
+            environment = _environment(games, stage, settings)
             with seeded(int(rng.generator(seed, "policy weights").integers(2**62))):
                 net = network(eyes.schema, settings)
                 curve = train(environment, net, settings, seed, control, watch, _weights(eyes.schema))
-            check = {} if control else _check(environment, net, settings)
+        tensors = to_tensors(net)
+        check = {}
+        if control is None and settings.check_games:
+            net.load_state_dict(from_tensors(tensors))  # what is looked at is what is kept
+            with closing(stage.rehearse(eyes, settings.budget, settings.keep_given, unseen=True)) as games:
+                check = _check(_environment(games, stage, settings), net, settings)
         return PolicyCard(
             self.name,
             profile,
@@ -70,16 +76,20 @@ class RalisAgent(Agent):
             dataclasses.asdict(settings),
             {},
             tuple(curve),
-            to_tensors(net),
+            tensors,
             control,
             check,
         )
 
 
-def _check(environment: QueryEnvironment, net: nn.Module, settings: Ralis) -> dict[str, Any]:
-    """The sum of gains of the policy and of chance, in the same fresh games.
+def _environment(games: Rehearsal, stage: Stage, settings: Ralis) -> QueryEnvironment:
+    return games.environment(ClusterPools(stage.batch, settings.pool_train), MetricGain(1.0, settings.evaluate_first))
 
-    Only a first look: the games are of the images that it was trained on. What counts is a comparison.
+
+def _check(environment: QueryEnvironment, net: nn.Module, settings: Ralis) -> dict[str, Any]:
+    """The sum of gains of the policy and of chance, in the same games, in a scene that it was not trained in.
+
+    Only a first look: the scene has the images of the others, halved in another way. What counts is a comparison.
     """
 
     def greedy(now: Moment, stream: np.random.Generator) -> np.ndarray:
@@ -89,8 +99,6 @@ def _check(environment: QueryEnvironment, net: nn.Module, settings: Ralis) -> di
     def chance(now: Moment, stream: np.random.Generator) -> np.ndarray:
         return uniform_actions(now.mask, stream)
 
-    if not settings.check_games:
-        return {}
     found = {
         name: [round(v, 4) for v in play(environment, act, settings.check_games, _CHECK_SEED)]
         for name, act in (("policy", greedy), ("random", chance))

@@ -14,7 +14,7 @@ from querist.agents.ralis.config import Ralis
 from querist.core import rng
 from querist.core.observation import Field, Groups, Observation, Schema
 from querist.core.pool import ColumnarPool
-from querist.core.split import Role
+from querist.core.split import Role, Split
 from querist.core.step import Featuriser, Game
 from querist.core.task import CountsAnswers, KnowsTruth, Task
 from querist.errors import QueristError
@@ -151,6 +151,12 @@ def state_units(game: Game) -> np.ndarray:
     return game.pool.units_of(images)
 
 
+def state_row_count(split: Split, pool: ColumnarPool) -> int:
+    """How many units :func:`state_units` gives."""
+    images = len(split.sources(Role.STATE)) or min(STATE_IMAGES, len(split.sources(Role.POOL)))
+    return images * len(pool.parts)
+
+
 class ClassAware(RalisFeaturiser):
     """The features of the paper: class counts, 8 x 8 grids of the least, mean and largest entropy, two histograms.
 
@@ -171,10 +177,9 @@ class ClassAware(RalisFeaturiser):
     def _candidates(
         self, game: Game, units: np.ndarray, seen: Mapping[str, np.ndarray], labelled: np.ndarray | None
     ) -> np.ndarray:
-        bought = labelled
-        if labelled is not None and not self.settings.keep_given:
-            bought = labelled[len(labelled) - len(game.view.labels().units) :]
-        return np.concatenate([self._state(seen), *self._divergences(seen["classes"], bought)], axis=1)
+        if labelled is not None and not self.settings.keep_given:  # what was bought stands behind what was given
+            labelled = labelled[len(labelled) - len(game.view.labels().units) :]
+        return np.concatenate([self._state(seen), *self._divergences(seen["classes"], labelled)], axis=1)
 
     def _state(self, rows: Mapping[str, np.ndarray]) -> np.ndarray:
         shares = rows["classes"]

@@ -1,17 +1,22 @@
 """RALIS as a policy: the network of a card chooses the best candidate of each pool."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import torch
 from torch import nn
 
 from querist.agents.ralis.class_free import ClassFree
 from querist.agents.ralis.config import Ralis
-from querist.agents.ralis.features import ClassAware, RalisFeaturiser
+from querist.agents.ralis.features import ClassAware, RalisFeaturiser, state_row_count
 from querist.agents.ralis.network import ClassAwareQ, ClassFreeQ
 from querist.core.candidates import Candidates, ClusterPools
 from querist.core.card import PolicyCard
 from querist.core.observation import Observation, Schema
 from querist.core.policy import Policy, Selection, schema_mismatch, top_k
+from querist.core.pool import ColumnarPool
+from querist.core.split import Split
 from querist.core.task import Task
 from querist.errors import QueristError
 from querist.nn.runtime import arrays_to_state, seeded, state_to_arrays
@@ -50,13 +55,12 @@ class RalisPolicy(Policy):
     def __init__(self, card: PolicyCard) -> None:
         self.card = card
         self.schema = card.schema
-        state = {name: np.asarray(a, np.float32) if a.dtype == np.float16 else a for name, a in card.tensors.items()}
         try:
             self.settings = Ralis(**card.settings)
             with seeded(0):  # fresh weights are drawn before the card's replace them
                 self.network = network(card.schema, self.settings)
-            self.network.load_state_dict(arrays_to_state(state, "network"))
-        except (RuntimeError, KeyError, TypeError, ValueError, IndexError) as error:
+            self.network.load_state_dict(from_tensors(card.tensors))
+        except (RuntimeError, KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
             reason = str(error).split("\n")[-1].strip()
             raise QueristError(
                 f"the settings, schema and weights of {card.strategy} do not fit together: {reason}",
@@ -65,9 +69,12 @@ class RalisPolicy(Policy):
         self.keep_given = self.settings.keep_given
         self.network.eval()
 
-    def check(self, task: Task) -> None:
-        super().check(task)
-        schema = self._featuriser(task).schema
+    def check(self, task: Task, split: Split | None = None) -> None:
+        super().check(task, split)
+        eyes = self._featuriser(task)
+        if split is not None and self.settings.features == "class_aware" and isinstance(task.pool, ColumnarPool):
+            eyes = featuriser(task, self.settings, state_row_count(split, task.pool))
+        schema = eyes.schema
         if schema.hash() != self.card.schema.hash():
             raise schema_mismatch(self.card.strategy, self.card.schema, schema)
 
@@ -100,3 +107,9 @@ def to_tensors(trained: nn.Module) -> dict[str, np.ndarray]:
     arrays = state_to_arrays(trained, "network")
     halved = {f"network/{name}" for name, weights in trained.named_parameters() if weights.dtype == torch.float32}
     return {name: array.astype(np.float16) if name in halved else array for name, array in arrays.items()}
+
+
+def from_tensors(tensors: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """The state of a network from what :func:`to_tensors` made of it."""
+    single = {name: np.asarray(a, np.float32) if a.dtype == np.float16 else a for name, a in tensors.items()}
+    return arrays_to_state(single, "network")

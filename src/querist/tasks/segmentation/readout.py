@@ -1,9 +1,10 @@
 """A rehearsal of a segmentation task: its features frozen and kept, a linear classifier on them learns.
 
-An episode in which a policy is trained needs an update and a measurement at every step. Here both are exact and cheap:
-the classifier is a multinomial logistic regression over all labelled cells of the feature map, trained by the same
-number of full-batch steps from where it stood. There is no noise of batches or of augmentation in a gain, only what the
-labels are worth to a linear read-out of the features, and that of the set it is measured on.
+An episode in which a policy is trained needs an update and a measurement at every step. Here both are cheap: the
+classifier is a multinomial logistic regression over the labelled cells of the feature map (all that was bought, and a
+share of what was given, which weighs as much as all of it), trained by the same number of full-batch steps from where
+it stood. There is no noise of batches or of augmentation in a gain, only what the labels are worth to a linear
+read-out of the features, and the noise of the set it is measured on.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -135,7 +136,7 @@ class ReadoutTask(Task):
         phase: Phase,
         rng: np.random.Generator,
     ) -> dict[str, float]:
-        """Full-batch gradient steps on every labelled cell. Nothing is drawn."""
+        """Full-batch gradient steps on the labelled cells. Nothing is drawn."""
         if steps <= 0 or not len(labels.units) + len(labels.given):
             return {}
         if phase != "step":
@@ -169,7 +170,7 @@ class ReadoutTask(Task):
                 self._given = (labels.given, *self._cells(labels.given, [self.data.mask(s) for s in labels.given]))
             _, features, target = self._given
             every = max(1, round(1 / self._given_share))
-            # Every so-maniest cell: an even spread over the images, and the same at every step.
+            # Every so-maniest cell, the same at every step.
             parts.append((features[::every], target[::every], float(every)))
         if len(labels.units):
             canvas = Canvas(
