@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -45,6 +47,36 @@ def test_stopped_after_any_event_it_ends_the_same(deploy, name):
         with deploy(name, folder=folder) as run:
             list(run.play())
             assert everything(run) == whole
+
+
+@pytest.mark.parametrize("close_every", [2, 3, 100])
+def test_steps_left_open_are_played_again(deploy, close_every):
+    """Snapshots may be rarer than steps: what they do not hold comes back from the ledger, wherever a run stops."""
+    with deploy("random/group", folder="each") as run:
+        list(run.play())
+        questions, _, values = everything(run)
+    plan = replace(PLAN, close_every=close_every)
+    for stop in range(1, 9):
+        with deploy("random/group", plan=plan, folder=f"cut{stop}") as run:
+            events = run.play()
+            for _ in range(stop):
+                next(events)
+            events.close()
+        with deploy("random/group", plan=plan, folder=f"cut{stop}") as run:
+            list(run.play())
+            assert everything(run)[::2] == (questions, values)
+            closed = [step for step, _, _ in run.ledger.closings(1)]
+            assert closed == sorted({-1, 1, 3} | {s for s in range(4) if (s + 1) % close_every == 0})  # marks close
+
+
+def test_a_game_that_runs_dry_closes_what_stands_open(deploy, monkeypatch):
+    build = GlobalPool.build
+    nothing = Groups(np.zeros((1, 0), dtype=np.int64), np.zeros((1, 0), dtype=bool))
+    monkeypatch.setattr(GlobalPool, "build", lambda self, game, step: build(self, game, step) if step < 3 else nothing)
+    with deploy(plan=replace(PLAN, close_every=100)) as run:
+        events = [event.kind for event in run.play()]
+        assert events == ["start", "step", "step", "mark", "step", "mark", "done"]
+        assert [step for step, _, _ in run.ledger.closings(1)] == [-1, 1, 2]
 
 
 def test_a_step_that_was_asked_but_not_answered_is_taken_up(deploy):

@@ -65,6 +65,7 @@ class Deployment:
         initial: Path | None = None,
     ) -> None:
         self._initial = initial
+        self._since: list[dict[str, Any]] = []  # what the steps logged that are not closed yet
         self.folder, self.parts, self.plan = folder, parts, plan
         parts.policy.check(parts.task)
         parts.candidates.per_group(plan.batch)
@@ -128,14 +129,14 @@ class Deployment:
         self._tidy()
         step = closings[-1][0] + 1
         game = self._game(step)
+        budget = self.plan.marks[-1]
         while True:
-            spent, budget = self.ledger.money(self._game_id)
-            # A step that stands open has paid for its questions, but its answers do not count before it is closed.
-            if self.ledger.step_details(self._game_id, step) is None:
-                yield from self._measure(game)
-                if spent >= budget:
-                    yield Event("done", spent)
-                    return
+            # Of the view and not of the ledger: steps that stand open there have paid for their questions, but they
+            # are played again first.
+            yield from self._measure(game)
+            if game.view.spent >= budget:
+                yield Event("done", game.view.spent)
+                return
             event = self._step(game, step)
             if event.kind == "done":  # nothing is left to ask: the remaining marks get what there is
                 yield from self._measure(game, exhausted=True)
@@ -188,21 +189,34 @@ class Deployment:
         policy = self.parts.policy
         outcome = advance(game, step, lambda seen, k: policy.select(seen, k, game.stream("policy", step)))
         if outcome is None:
-            return Event("waiting", self.ledger.money(self._game_id)[0], {"step": step})
+            return Event("waiting", game.view.spent, {"step": step})
         if not outcome.questions:
-            return Event("done", self.ledger.money(self._game_id)[0], {"exhausted": True})
+            if self._since:
+                self._close(step - 1)
+            return Event("done", game.view.spent, {"exhausted": True})
         log: dict[str, Any] = outcome.log | policy.learn(game, outcome, game.stream("learn", step))
+        self._since.append(log)
+        spent = game.view.spent
+        marked = any(spent - sum(q.cost for q in outcome.questions) < mark <= spent for mark in self.plan.marks)
+        if marked or (step + 1) % self.plan.close_every == 0:
+            self._close(step)
+        return Event("step", spent, {"step": step, **log})
+
+    def _close(self, step: int) -> None:
+        """Write a snapshot and close a step, and with it those before it that stood open."""
+        names = {name for log in self._since for name in log}
+        logs = {name: [log[name] for log in self._since if name in log] for name in sorted(names)}
         digest = self._snapshots.save(self._state())
-        self.ledger.close_step(self._game_id, step, digest, log)
+        details = {name: values[0] if len(values) == 1 else sum(values) / len(values) for name, values in logs.items()}
+        self.ledger.close_step(self._game_id, step, digest, details)
+        self._since = []
         self._tidy()
-        return Event("step", self.ledger.money(self._game_id)[0], {"step": step, **log})
 
     def _measure(self, game: Game, exhausted: bool = False) -> Iterator[Event]:
         """A final training from the initial weights at every mark that was reached and has no number yet."""
         done = {row["labels"] for row in self.ledger.evaluations(self._game_id)}
-        spent, _ = self.ledger.money(self._game_id)
         for mark in self.plan.marks:
-            if mark not in done and (spent >= mark or exhausted):
+            if mark not in done and (game.view.spent >= mark or exhausted):
                 yield self._final(game, mark)
 
     def _final(self, game: Game, mark: int) -> Event:

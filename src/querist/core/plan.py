@@ -27,6 +27,8 @@ class Plan:
         final: optimiser steps of a mark's final training, from the initial weights.
         update_every: update after every so many steps.
         keep_given: whether the trainings after the start learn from the starting set too.
+        close_every: write a snapshot and close after every so many steps, and at the marks. Steps between are played
+            again from the ledger when a run is resumed: worth it where a step takes less than a snapshot.
     """
 
     seed: int
@@ -37,12 +39,15 @@ class Plan:
     final: int
     update_every: int = 1
     keep_given: bool = True
+    close_every: int = 1
 
     def __post_init__(self) -> None:
         if not self.marks or list(self.marks) != sorted(set(self.marks)) or self.marks[0] <= 0:
             raise QueristError(f"budgets must be positive and rise, not {list(self.marks)}", "such as [120, 240]")
         if self.batch <= 0:
             raise QueristError(f"a batch of {self.batch} questions per step", "ask at least one")
+        if self.close_every < 1:
+            raise QueristError(f"a snapshot after every {self.close_every} steps", "write one after every 1 or more")
         if self.update_every < 1:
             raise QueristError(f"an update after every {self.update_every} steps", "update after every 1 or more")
 

@@ -125,7 +125,7 @@ def advance(
     began = time.perf_counter()
     observation = seen or offer(game, step)
     selection = choose(observation, game.candidates.per_group(game.batch))
-    asking = _affordable(game, step, _listed(observation, selection))
+    asking = _affordable(game, _listed(observation, selection))
     selected = time.perf_counter()
     questions = _ask(game, step, asking, observation)
     if not _answer(game, questions):
@@ -168,12 +168,12 @@ def _listed(observation: Observation, selection: Selection) -> list[Asking]:
     ]
 
 
-def _affordable(game: Game, step: int, asking: list[Asking]) -> list[Asking]:
+def _affordable(game: Game, asking: list[Asking]) -> list[Asking]:
     """The head of the list that the budget still pays for (the last step may be a short one)."""
-    spent, budget = game.ledger.money(game.id)
-    spent -= sum(q.cost for q in game.ledger.questions(game.id, game.pool, step))  # a step taken up again is paid
+    _, budget = game.ledger.money(game.id)
     costs = np.cumsum(game.pool.costs(np.array([a.unit for a in asking], dtype=np.int64)))
-    return asking[: int(np.searchsorted(costs, budget - spent, side="right"))]
+    # What the view says is spent, because steps that are played again have been paid in the ledger.
+    return asking[: int(np.searchsorted(costs, budget - game.view.spent, side="right"))]
 
 
 def _ask(game: Game, step: int, asking: list[Asking], observation: Observation) -> list[Question]:

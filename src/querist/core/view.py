@@ -1,5 +1,6 @@
 """A running view of one game's ledger, so that a step costs what is new and not what is old."""
 
+from collections import Counter
 from collections.abc import Iterable
 
 import numpy as np
@@ -33,6 +34,11 @@ class GameView:
         self._order: list[int] = []  # questions in the order of their first answer
         self._answers: dict[int, tuple[int, np.ndarray | None]] = {}
         self._asked: set[int] = set()
+        self._early: list[tuple[int, int, str, str | None]] = []  # answers to questions that are not noted yet
+        self._under: Counter[str] = Counter()
+        self._about: dict[int, int] = {}  # unit -> its question
+        self.last_question: Question | None = None
+        """The question that was asked last."""
         self._spent = 0
         self._paid: dict[int, int] = {}  # what had been spent once a question was asked
         self._per_source = np.zeros(pool.source_count, dtype=np.int64)
@@ -42,13 +48,16 @@ class GameView:
         known = [q for q in ledger.questions(game, pool) if before is None or q.step < before]
         for question in known:
             self.note_asked(question)
-        self._read({question.id for question in known})
-        self._last = 0 if before is not None else self._last
+        self.refresh()
 
     def note_asked(self, question: Question) -> None:
         """A question now stands in the ledger; in the order in which they were asked."""
         unit = question.unit
         self._asked.add(unit)
+        self._about[unit] = question.id
+        self.last_question = question
+        if question.context is not None:
+            self._under[question.context] += 1
         self._spent += question.cost
         self._paid[question.id] = self._spent
         self._per_source[self.pool.sources(np.array([unit]))[0]] += 1
@@ -56,18 +65,22 @@ class GameView:
             self._free[unit] = False
 
     def refresh(self) -> None:
-        """Read the answers that came since the last time; a correction replaces what it corrects."""
-        self._read(None)
+        """Read the answers that came since the last time; a correction replaces what it corrects.
 
-    def _read(self, only: set[int] | None) -> None:
-        for number, question, name, blob in self._ledger.answers(self._game, self._last):
-            if only is not None and question not in only:
+        Answers to questions that are not noted yet wait until they are: a step that is played again must not see what
+        was answered after it.
+        """
+        new = self._early + list(self._ledger.answers(self._game, self._last))
+        self._early = []
+        for number, question, name, blob in new:
+            self._last = max(self._last, number)
+            if question not in self._paid:
+                self._early.append((number, question, name, blob))
                 continue
             if question not in self._answers:
                 self._order.append(question)
             answer = None if blob is None else self._ledger.decode(blob)
             self._answers[question] = (self.pool.unit(name), answer)
-            self._last = number
 
     def answered(self, question: int) -> bool:
         """Whether a question has an answer, be it "cannot tell"."""
@@ -76,6 +89,20 @@ class GameView:
     def answer(self, question: int) -> np.ndarray | None:
         """The latest answer to a question; None: cannot tell. KeyError if there is none yet."""
         return self._answers[question][1]
+
+    def answer_about(self, unit: int) -> np.ndarray | None:
+        """What is known of a unit; None if it was not asked about, has no answer yet, or nobody could tell."""
+        question = self._about.get(int(unit))
+        return None if question is None or question not in self._answers else self._answers[question][1]
+
+    def asked_under(self, context: str) -> int:
+        """How many questions were asked under a circumstance, such as the anchor of a pair."""
+        return self._under[context]
+
+    @property
+    def spent(self) -> int:
+        """What the questions cost so far."""
+        return self._spent
 
     @property
     def asked(self) -> int:
