@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from querist.core.candidates import ClusterPools, GlobalPool
 from querist.core.featuriser import FieldFeaturiser
 from querist.core.ledger import Ledger, LedgerRuleError
+from querist.core.pool import ColumnarPool
 from querist.core.questions import Asking
 from querist.core.rehearsal import Scene, Stage, halved
 from querist.core.reward import MetricGain
@@ -28,7 +29,7 @@ def a_split(start=7, sources=20):
 
 def a_stage(folder, seed=1, start=7):
     task, outer = ToyTask(), a_split(start)
-    scene = Scene(halved(outer, seed), task, task.snapshot())
+    scene = Scene(halved(outer, task.pool, seed), task, task.snapshot())
     return Stage(folder, task.pool, outer, (scene,), PARTS, 2, 4)
 
 
@@ -51,7 +52,7 @@ def play(environment, seed=None):
 @given(start=st.integers(0, 9), seed=st.integers(0, 100))
 def test_the_halves_are_the_start_and_everybody_else_keeps_out(start, seed):
     outer = a_split(start)
-    inner = halved(outer, seed)
+    inner = halved(outer, ToyTask().pool, seed)
     begins, offered = inner.sources(Role.START), inner.sources(Role.POOL)
     assert not set(begins) & set(offered)
     assert sorted([*begins, *offered]) == outer.sources(Role.START).tolist()
@@ -60,11 +61,27 @@ def test_the_halves_are_the_start_and_everybody_else_keeps_out(start, seed):
         np.testing.assert_array_equal(inner.sources(role), outer.sources(role))
     for role in (Role.POOL, Role.TEST, Role.UNUSED):
         assert (inner.roles[outer.roles == role] == Role.UNUSED).all()
-    assert inner.digest() == halved(outer, seed).digest()
+    assert inner.digest() == halved(outer, ToyTask().pool, seed).digest()
+
+
+def test_a_subject_is_in_one_half_with_all_its_images():
+    """Twelve images of 4 people, 3 each: two people begin and two are asked about."""
+    people = ColumnarPool([f"s{i}" for i in range(14)], subjects=np.r_[np.repeat([7, 5, 9, 6], 3), 1, 2])
+    outer = Split(np.r_[np.full(12, Role.START), Role.REWARD, Role.TEST])
+    met = set()
+    for seed in range(8):
+        inner = halved(outer, people, seed)
+        begin, offered = ({*people.source_subjects[inner.sources(r)].tolist()} for r in (Role.START, Role.POOL))
+        assert len(begin) == len(offered) == 2
+        assert begin | offered == {5, 6, 7, 9}
+        assert len(inner.sources(Role.START)) == 6
+        inner.check(people)
+        met.add(frozenset(begin))
+    assert len(met) > 2
 
 
 def test_the_halves_depend_on_the_seed():
-    assert len({halved(a_split(), seed).digest() for seed in range(10)}) > 5
+    assert len({halved(a_split(), ToyTask().pool, seed).digest() for seed in range(10)}) > 5
 
 
 def test_games_charge_nobody(tmp_path):
@@ -174,7 +191,8 @@ def test_a_budget_beyond_the_half_is_refused(tmp_path):
 def test_games_take_turns_in_the_scenes_and_one_scene_is_kept(tmp_path):
     task, outer = ToyTask(), a_split()
     scenes = [
-        Scene(halved(outer, 0, turn), task, {**task.snapshot(), "weights": np.full(2, turn)}) for turn in range(4)
+        Scene(halved(outer, task.pool, 0, turn), task, {**task.snapshot(), "weights": np.full(2, turn)})
+        for turn in range(4)
     ]
     stage = Stage(tmp_path, task.pool, outer, tuple(scenes[:3]), PARTS, 2, 4, scenes[3])
     featuriser = FieldFeaturiser(task, ["spread"])

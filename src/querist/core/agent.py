@@ -20,6 +20,9 @@ class Agent(ABC):
 
     name: str
     profiles: tuple[str, ...] = ("sound", "faithful")
+    paid_by: Literal["metric", "answers"] = "metric"
+    """What its rewards are made of. The metric after an update needs a reward set, and games in a cheap stand-in of the
+    model; answers alone need neither, so its games are played with the model as it stands."""
 
     @abstractmethod
     def policy(self, card: PolicyCard) -> Policy:

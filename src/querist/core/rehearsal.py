@@ -20,22 +20,26 @@ from querist.core.task import Task
 from querist.errors import QueristError
 
 
-def halved(split: Split, seed: int, turn: int = 0) -> Split:
+def halved(split: Split, pool: Pool, seed: int, turn: int = 0) -> Split:
     """The split of the games: half of the starting set begins them, the other half is their pool.
 
-    State and reward set stay what they are; pool and test set of the deployment take no part.
+    Halved by subject, so that no person or photograph is in both. State and reward set stay what they are; pool and
+    test set of the deployment take no part.
 
     Args:
         split: of the deployment.
+        pool: knows what belongs together.
         seed: draws the halves; ``turn`` tells several ways to halve apart.
     """
     start = split.sources(Role.START)
-    order = rng.generator(seed, "halves", turn).permutation(start)
+    subjects = pool.source_subjects[start]
+    order = rng.generator(seed, "halves", turn).permutation(np.unique(subjects))
+    first = np.isin(subjects, order[: len(order) // 2])
     roles = np.full(len(split.roles), Role.UNUSED, dtype=np.int8)
     for role in (Role.STATE, Role.REWARD):
         roles[split.sources(role)] = role
-    roles[order[: len(order) // 2]] = Role.START
-    roles[order[len(order) // 2 :]] = Role.POOL
+    roles[start[first]] = Role.START
+    roles[start[~first]] = Role.POOL
     return Split(roles)
 
 

@@ -89,6 +89,7 @@ def plan(loaded: LoadedRecipe, seed: int, keep_given: bool = True) -> Plan:
         steps.final,
         recipe.update_every,
         keep_given and recipe.keep_given,
+        recipe.close_every,
     )
 
 

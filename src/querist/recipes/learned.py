@@ -183,12 +183,15 @@ def check(loaded: "LoadedRecipe", setup: Setup, strategy: str) -> None:
     """
     episodes(loaded, strategy)
     given, rewarding = (len(setup.split.sources(role)) for role in (Role.START, Role.REWARD))
-    if given < 2 or not rewarding:
+    by_metric = agent(_learned(strategy).agent).paid_by == "metric"
+    if given < 2 or (by_metric and not rewarding):
         raise QueristError(
             f"policies are trained on the starting set and paid by the reward set; here these are {given} and "
             f"{rewarding} images",
             "label two images or more for the start (problem.start), and name a reward set (problem.reward)",
         )
+    if not by_metric:
+        return
     if loaded.recipe.groups.count != loaded.recipe.batch:
         raise QueristError(
             f"{strategy} asks one question of each pool: {loaded.recipe.groups.count} pools, a batch of "
@@ -225,7 +228,7 @@ def train(
     check(loaded, setup, strategy)
     what, training, task = _learned(strategy), loaded.recipe.train, setup.task
     untouched = task.snapshot()
-    scenes = [_scene(loaded, setup, untouched, number, turn) for turn in range(training.halves + 1)]
+    scenes = [_scene(loaded, setup, strategy, untouched, number, turn) for turn in range(training.halves + 1)]
     with tempfile.TemporaryDirectory() as folder:
         stage = Stage(
             Path(folder),
@@ -244,19 +247,24 @@ def train(
 
 
 def _scene(
-    loaded: "LoadedRecipe", setup: Setup, untouched: Mapping[str, np.ndarray], number: int, turn: int
+    loaded: "LoadedRecipe",
+    setup: Setup,
+    strategy: str,
+    untouched: Mapping[str, np.ndarray],
+    number: int,
+    turn: int,
 ) -> "Scene":
     """One way to halve the starting set, with a model trained on one half from the untouched weights."""
     from querist.core.rehearsal import Scene, halved
 
     training, task = loaded.recipe.train, setup.task
-    inner = halved(setup.split, number, turn)
+    inner = halved(setup.split, setup.pool, number, turn)
     given = inner.sources(Role.START)
     labels = Labels(given[:0], (), given)
     stream = rng.generator(number, "rehearsal", turn)
     task.restore(untouched)
     task.fit(labels, new=labels, steps=training.start, phase="start", rng=stream)
-    if not training.rehearsal:
+    if not training.rehearsal or agent(_learned(strategy).agent).paid_by == "answers":
         return Scene(inner, task, task.snapshot())
     assert isinstance(task, Rehearses)
     wanted = np.concatenate([inner.sources(r) for r in (Role.START, Role.POOL, Role.STATE, Role.REWARD)])

@@ -18,6 +18,9 @@ from querist.recipes.learned import Training
 DEFAULTS = 1
 """Raised when a default value, or what a number does, changes the results of recipes that do not name it."""
 
+_NO_MATTER = ("strategies", "seeds", "data", "train", "close_every")
+"""What the numbers of a cell do not depend on, or what the cell names itself."""
+
 
 @dataclass(frozen=True)
 class Steps:
@@ -47,6 +50,8 @@ class Recipe:
         groups: the candidate pools of strategies in group form.
         steps: how long each training is.
         update_every: update the model after every so many steps.
+        close_every: write a snapshot after every so many steps; those between are played again on resuming. Not part of
+            the hash: no result depends on it.
         strategies: what ``compare`` plays.
         seeds: on which seeds.
         threads: of each process; part of the recipe because results depend on it in the last bits.
@@ -64,6 +69,7 @@ class Recipe:
     groups: GroupForm = field(default_factory=GroupForm)
     steps: Steps = field(default_factory=Steps)
     update_every: int = 1
+    close_every: int = 1
     strategies: tuple[str, ...] = ("random", "strengthened_random", "entropy/global", "margin/global")
     seeds: tuple[int, ...] = (0, 1, 2)
     threads: int = 1
@@ -79,6 +85,7 @@ class Recipe:
             "budgets must be positive and rise": list(budgets) == sorted({n for n in budgets if n > 0}),
             "batch must be at least 1": (self.batch or 0) >= 1,
             "update_every must be at least 1": (self.update_every or 0) >= 1,
+            "close_every must be at least 1": (self.close_every or 0) >= 1,
             "threads must be at least 1": (self.threads or 0) >= 1,
             "steps must not be negative": all(n is not None and n >= 0 for n in vars(self.steps).values()),
             "train must say how policies are trained": isinstance(self.train, Training),
@@ -112,7 +119,11 @@ class LoadedRecipe:
     @property
     def hash(self) -> str:
         """16 hexadecimal digits over everything that a cell's numbers depend on, but strategy and seed."""
-        kept = {key: value for key, value in self.chosen.items() if key not in ("strategies", "seeds", "data", "train")}
+        kept = {
+            key: value
+            for key, value in self.chosen.items()
+            if key not in ("strategies", "seeds", "data", "train", "close_every")
+        }
         return hashlib.sha256(json.dumps([DEFAULTS, kept], sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -52,7 +52,7 @@ def a_task():
 def a_stage(folder, rehearsed=True):
     """Two steps on half of the start; then the stand-in or the model itself is what plays."""
     task, outer = a_task(), a_split()
-    inner = halved(outer, 1)
+    inner = halved(outer, task.pool, 1)
     given = inner.sources(Role.START)
     labels = Labels(given[:0], (), given)
     games = task
@@ -149,7 +149,7 @@ def played(monkeypatch):
 @pytest.mark.parametrize("profile", ["sound", "faithful"])
 def test_games_are_on_half_of_the_start_with_small_pools(tmp_path, played, profile):
     a_card(tmp_path, profile)
-    given = halved(a_split(), 1).sources(Role.START).tolist() if profile == "sound" else []
+    given = halved(a_split(), a_task().pool, 1).sources(Role.START).tolist() if profile == "sound" else []
     assert {(c.groups, c.size) for _, _, c, _ in played} == {(2, 3)}
     assert all(g == given for *_, g in played)
     ledger = Ledger.read(tmp_path / "games.sqlite")

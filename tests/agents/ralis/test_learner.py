@@ -1,5 +1,7 @@
+import sys
 from collections import deque
 from dataclasses import replace
+from functools import partial
 
 import gymnasium
 import numpy as np
@@ -103,6 +105,17 @@ def recorded(monkeypatch, settings, environment, control=None):
     monkeypatch.setattr(learner, "Replay", Recording)
     curve = trained(settings, environment=environment, control=control)[1]
     return kept, curve
+
+
+def test_returns_are_compared_with_their_scene_and_step(monkeypatch):
+    """Games of one step in two scenes; the second's rewards lie 100 higher, and that must not show."""
+    rewards = [0.0, 101.0, 2.0, 103.0, 4.0, 105.0]  # episodes 1 to 6: scenes 1, 0, 1, 0, 1, 0
+    settings = replace(SMALL, episodes=6, warm_up=4, batch=4, horizon=1, standardise_returns=True)
+    monkeypatch.setattr(sys.modules[__name__], "trained", partial(trained, scenes=2))
+    kept, _ = recorded(monkeypatch, settings, Cherries(1, rewards))
+    stored = [value for *_, value, _ in kept]
+    # After the warm-up: 0, 2 and 101, 103, each 1 from its mean, deviation sqrt(2); then the means move on.
+    np.testing.assert_allclose(stored, [-(2**-0.5), -(2**-0.5), 2**-0.5, 2**-0.5, 1.0, 1.0])
 
 
 def weights_of(network):

@@ -62,7 +62,8 @@ class RalisAgent(Agent):
             environment = _environment(games, stage, settings)
             with seeded(int(rng.generator(seed, "policy weights").integers(2**62))):
                 net = network(eyes.schema, settings)
-                curve = train(environment, net, settings, seed, control, watch, _weights(eyes.schema))
+                turns = len(stage.scenes)
+                curve = train(environment, net, settings, seed, control, watch, _weights(eyes.schema), turns)
         tensors = to_tensors(net)
         check = {}
         if control is None and settings.check_games:

@@ -35,6 +35,8 @@ class Ralis:
         gamma: discount per step.
         horizon: rewards summed before the bootstrap (n of an n-step return).
         bootstrap: whether the value behind the horizon is estimated at all.
+        standardise_returns: learn how much better than usual a sum of rewards is, in its scene and at its step of the
+            game, in deviations (see :class:`~querist.rl.standard_returns.StandardReturns`).
         selector: which network chooses the bootstrap's action; double DQN: ``online``.
         loss: ``huber`` or ``squared``.
         replay: capacity in sub-transitions.
@@ -67,6 +69,7 @@ class Ralis:
     gamma: float = 0.999
     horizon: int = 5
     bootstrap: bool = False
+    standardise_returns: bool = False
     selector: Literal["online", "target"] = "online"
     loss: Literal["huber", "squared"] = "huber"
     replay: int = 1_000_000
@@ -103,6 +106,8 @@ class Ralis:
             "there are more episodes than those of the warm_up": self.episodes > self.warm_up,
             "standardise needs a warm_up of at least one episode": not self.standardise or self.warm_up >= 1,
             "the class-free features need standardise": self.features == "class_aware" or self.standardise,
+            "standardise_returns needs a warm_up with standardise, and no bootstrap": not self.standardise_returns
+            or (self.standardise and not self.bootstrap),
             "gamma is in [0, 1]": 0 <= self.gamma <= 1,
             "replay holds at least a batch": self.replay >= self.batch,
             "learning_rate is positive": self.learning_rate > 0,

@@ -19,6 +19,7 @@ from querist.rl.double_dqn import DoubleDQN, DoubleDqnSettings, action_values
 from querist.rl.exploration import EpsilonSchedule, coherent_actions, uniform_actions
 from querist.rl.replay import Moment, Replay
 from querist.rl.shuffled import EarlierRewards
+from querist.rl.standard_returns import StandardReturns
 
 
 def train(
@@ -29,6 +30,7 @@ def train(
     control: Control | None = None,
     watch: Watcher | None = None,
     weights: np.ndarray | None = None,
+    scenes: int = 1,
 ) -> list[dict[str, Any]]:
     """Train a value network in an environment; it is left in evaluation mode with the weights of the checkpoint.
 
@@ -41,6 +43,7 @@ def train(
             other steps.
         watch: told the row of the learning curve after each episode.
         weights: (F,) of the features in coherent exploration.
+        scenes: in how many the games take turns.
 
     Returns:
         The learning curve: one row per episode.
@@ -48,7 +51,7 @@ def train(
     Raises:
         QueristError: the value network diverged.
     """
-    learner = _Learner(environment, network, settings, seed, control, weights)
+    learner = _Learner(environment, network, settings, seed, control, weights, scenes)
     curve = []
     episodes = max(1, settings.warm_up) if control == "untrained" else settings.episodes
     for episode in range(1, episodes + 1):
@@ -94,8 +97,11 @@ class _Learner:
         seed: int,
         control: Control | None,
         weights: np.ndarray | None,
+        scenes: int,
     ) -> None:
-        self._weights = weights
+        self._weights, self._scenes = weights, scenes
+        self._returns = StandardReturns()
+        self._held: list[tuple[Moment, np.ndarray, float, Moment | None, tuple[int, int]]] = []
         self._environment, self._network, self._settings, self._seed = environment, network, settings, seed
         self._control = control
         self._dqn = DoubleDQN(network, _dqn_settings(settings))
@@ -103,7 +109,7 @@ class _Learner:
         self._epsilon = EpsilonSchedule(settings.epsilon_floor, settings.epsilon_span, settings.epsilon_decay)
         self._earlier = EarlierRewards()
         self._steps = 0  # over the whole run; the warm-up does not count for epsilon
-        self._waiting: deque[tuple[Moment, np.ndarray, float]] = deque()
+        self._waiting: deque[tuple[Moment, np.ndarray, float, tuple[int, int]]] = deque()
         self._seen: list[Moment] = []  # of the warm-up, for the standardiser
         self._ready = not settings.standardise
         self._best: tuple[float, dict[str, torch.Tensor]] | None = None
@@ -121,7 +127,8 @@ class _Learner:
             seen, reward, ended, _, info = self._environment.step(actions[:, None])
             rewards.append(float(reward))
             errors.append(float(info["reward_standard_error"]))
-            self._remember(now, actions, float(reward), None if ended else _moment(seen))
+            place = (number % self._scenes, len(rewards))
+            self._remember(now, actions, float(reward), None if ended else _moment(seen), place)
             if not warm:
                 self._steps += 1
                 logs += [self._learn(number, len(rewards), i) for i in range(self._settings.updates)]
@@ -158,16 +165,28 @@ class _Learner:
             now.candidates, now.mask, rng.generator(self._seed, "direction", episode, held), weights=self._weights
         )
 
-    def _remember(self, now: Moment, actions: np.ndarray, reward: float, after: Moment | None) -> None:
+    def _remember(
+        self, now: Moment, actions: np.ndarray, reward: float, after: Moment | None, place: tuple[int, int]
+    ) -> None:
         """Keep a step until its ``horizon`` rewards are known, then store it with their discounted sum."""
         settings = self._settings
         if self._control == "shuffled":
             reward = self._earlier.replace(reward, rng.generator(self._seed, "shuffled", 0, len(self._earlier)))
-        self._waiting.append((now, actions, reward))
+        self._waiting.append((now, actions, reward, place))
         while self._waiting and (after is None or len(self._waiting) == settings.horizon):
-            value = sum(settings.gamma**i * r for i, (_, _, r) in enumerate(self._waiting))
-            first, chosen, _ = self._waiting.popleft()
-            self._replay.add(first, chosen, value, after if settings.bootstrap else None)
+            value = sum(settings.gamma**i * r for i, (_, _, r, _) in enumerate(self._waiting))
+            first, chosen, _, where = self._waiting.popleft()
+            self._held.append((first, chosen, value, after if settings.bootstrap else None, where))
+            self._returns.note(*where, value)
+        if self._ready or not settings.standardise_returns:
+            self._store()
+
+    def _store(self) -> None:
+        """What is held goes into the replay; while the warm-up lasts, it is not known yet what a usual return is."""
+        for first, chosen, value, after, where in self._held:
+            known = self._returns.standard(*where, value) if self._settings.standardise_returns else value
+            self._replay.add(first, chosen, known, after)
+        self._held = []
 
     def _learn(self, episode: int, step: int, update: int) -> dict[str, float]:
         if len(self._replay) < self._settings.batch or not self._ready:
@@ -183,6 +202,7 @@ class _Learner:
         self._dqn.copy_to_target()
         self._ready = True
         self._seen = []
+        self._store()
 
     def _keep_best(self, value: float, warm: bool) -> None:
         if self._settings.checkpoint == "best" and not warm and (self._best is None or value > self._best[0]):
