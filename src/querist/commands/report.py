@@ -67,7 +67,7 @@ def _pictures(cells: Sequence[Mapping[str, Any]], setup: Setup) -> dict[str, lis
     task = setup.task
     if not isinstance(task, DrawsPictures):
         return None
-    played = [cell for cell in cells if cell["steps"]]
+    played = [cell for cell in cells if cell["steps"] and "units" in cell["steps"][0]]
     first = min((cell["seed"] for cell in played), default=0)
     shown: dict[str, list[tuple[str, bytes]]] = {}
     for cell in played:

@@ -1,9 +1,10 @@
 """Cells: one strategy on one seed, the unit of evidence. A pure function that ends in one small JSON file."""
 
+import hashlib
 import json
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,9 @@ from querist.compare.memory import peak_mb, reset_peak
 from querist.core import rng
 from querist.core.answers import Labels
 from querist.core.card import PolicyCard
-from querist.core.ledger import Ledger
+from querist.core.ledger import Ledger, Question
 from querist.core.loop import Deployment, Event
+from querist.core.pool import ColumnarPool
 from querist.core.problem import Setup
 from querist.core.snapshots import read_arrays, write_atomically
 from querist.core.split import Role
@@ -27,6 +29,8 @@ from querist.recipes.recipe import LoadedRecipe
 
 START, FULL = "_start", "_full"
 """The two references of a seed: a final training without any question, and one with every label of the pool."""
+_LISTED = 4000
+"""Cells with more questions keep a hash of each step's units instead of their names: the files go into repositories."""
 
 
 @dataclass(frozen=True)
@@ -160,20 +164,7 @@ def _measured(setup: Setup, ledger: Ledger) -> dict[str, Any]:
                 point["parts"] = row["details"]["parts"]
     logs = {step: details for step, _, details in ledger.closings(game["id"])}
     questions = ledger.questions(game["id"], setup.pool)
-    steps, spent = [], 0
-    for step in sorted(s for s in logs if s >= 0):
-        mine = [q for q in questions if q.step == step]
-        spent += sum(q.cost for q in mine)
-        steps.append(
-            {
-                "step": step,
-                "labels": spent,
-                "units": [setup.pool.name(q.unit) for q in mine],
-                "scores": [None if q.score is None else round(q.score, 6) for q in mine],
-                "seconds_select": round(logs[step]["seconds_select"], 4),
-                "seconds_step": round(logs[step]["seconds_step"], 4),
-            }
-        )
+    steps = _steps(setup, questions, logs)
     # What earlier processes of a killed cell took counts too.
     played = sum(log.get("seconds_step", log.get("seconds", 0.0)) for log in logs.values())
     played += sum(row["details"].get("seconds", 0.0) for row in ledger.evaluations(game["id"]))
@@ -191,8 +182,27 @@ def _measured(setup: Setup, ledger: Ledger) -> dict[str, Any]:
             "repeats": len(questions) - len({q.unit for q in questions}),
         },
         "seconds_played": played,
-        "seconds_select": float(np.mean([s["seconds_select"] for s in steps])) if steps else None,
+        "seconds_select": sum(s["seconds_select"] for s in steps) / len({q.step for q in questions}) if steps else None,
     }
+
+
+def _steps(setup: Setup, questions: list[Question], logs: Mapping[int, Mapping[str, float]]) -> list[dict[str, Any]]:
+    """What each closed step bought, with what the steps before it bought that were closed with it."""
+    steps, spent, before = [], 0, -1
+    for step in sorted(s for s in logs if s >= 0):
+        mine = [q for q in questions if before < q.step <= step]
+        before = step
+        spent += sum(q.cost for q in mine)
+        found: dict[str, Any] = {"step": step, "labels": spent}
+        if len(questions) <= _LISTED:
+            found["units"] = [setup.pool.name(q.unit) for q in mine]
+            found["scores"] = [None if q.score is None else round(q.score, 6) for q in mine]
+        else:
+            names = "\n".join(setup.pool.name(q.unit) for q in mine)
+            found["units_sha256"] = hashlib.sha256(names.encode()).hexdigest()
+        found |= {name: round(logs[step][name], 4) for name in ("seconds_select", "seconds_step")}
+        steps.append(found)
+    return steps
 
 
 def _reference(loaded: LoadedRecipe, cell: Cell, setup: Setup, run: Deployment, shared: Path) -> dict[str, Any]:
@@ -200,16 +210,18 @@ def _reference(loaded: LoadedRecipe, cell: Cell, setup: Setup, run: Deployment, 
     run.start()
     task, split, steps = setup.task, setup.split, loaded.recipe.steps
     assert isinstance(task, KnowsTruth)
-    units = _all_units(setup) if cell.strategy == FULL else np.zeros(0, dtype=np.int64)
-    labels = Labels(units, tuple(task.truth(units)), split.sources(Role.START))
+    units, given = np.zeros(0, dtype=np.int64), split.sources(Role.START)
+    if cell.strategy == FULL and isinstance(setup.pool, ColumnarPool):
+        units = setup.pool.units_of(split.sources(Role.POOL))
+    elif cell.strategy == FULL:  # all pairs are too many to ask: every image is labelled as the given ones are
+        given = np.union1d(given, split.sources(Role.POOL))
+    labels = Labels(units, tuple(task.truth(units)), given)
     length, stream = (steps.full, "full") if cell.strategy == FULL else (steps.final, "final")
     task.restore({k[5:]: v for k, v in read_arrays(shared).items() if k.startswith("task/")})
     task.fit(labels, new=labels, steps=length, phase="final", rng=rng.generator(cell.seed, stream))
-    test, reward = task.evaluate(split.sources(Role.TEST)), task.evaluate(split.sources(Role.REWARD))
-    point = {"labels": len(units), "test": test.value, "reward": reward.value, "parts": test.part_values}
+    point: dict[str, Any] = {"labels": len(units) or len(given) - len(split.sources(Role.START))}
+    for name, role in (("test", Role.TEST), ("reward", Role.REWARD)):
+        if len(split.sources(role)):
+            found = task.evaluate(split.sources(role))
+            point |= {name: found.value} | ({"parts": found.part_values} if name == "test" else {})
     return {"points": [point], "bought": [], "steps": [], "ledger": None, "seconds_select": None}
-
-
-def _all_units(setup: Setup) -> np.ndarray:
-    units = np.arange(len(setup.pool))
-    return units[setup.split.roles[setup.pool.sources(units)[:, 0]] == Role.POOL]

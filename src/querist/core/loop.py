@@ -207,7 +207,10 @@ class Deployment:
         names = {name for log in self._since for name in log}
         logs = {name: [log[name] for log in self._since if name in log] for name in sorted(names)}
         digest = self._snapshots.save(self._state())
-        details = {name: values[0] if len(values) == 1 else sum(values) / len(values) for name, values in logs.items()}
+        details = {
+            name: values[0] if len(values) == 1 else sum(values) / (1 if name.startswith("seconds") else len(values))
+            for name, values in logs.items()
+        }
         self.ledger.close_step(self._game_id, step, digest, details)
         self._since = []
         self._tidy()

@@ -1,0 +1,141 @@
+"""People as the oracle: questions wait for browsers, answers wait for the thread that owns the ledger."""
+
+import threading
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+
+from querist.annotate.desk import AlreadyAnsweredError, UnknownQuestionError, UnreadyError
+from querist.core import answers as codec
+from querist.core.ledger import Question
+from querist.core.oracle import Oracle
+
+
+class PeopleOracle(Oracle):
+    """Stands between the threads of a web server and the one thread that plays the deployment and writes the ledger.
+
+    The deployment's thread calls :meth:`submit`, :meth:`collect`, :meth:`corrections` and :meth:`wait`; any thread
+    calls :meth:`answer`, which returns only after the other thread has committed. What it takes as the commit is that
+    the loop over :meth:`collect` came back for the next answer: the ledger's ``answer`` stands in its body, and an
+    answer whose body failed is handed out again.
+
+    Args:
+        patience: seconds that :meth:`answer` waits for the commit.
+    """
+
+    def __init__(self, patience: float = 30.0) -> None:
+        self._patience = patience
+        self._changed = threading.Condition()
+        self._open: dict[int, Question] = {}
+        self._said: dict[int, list[str | None]] = {}  # digests, by revision, whether they are kept yet or not
+        self._kept: dict[int, int] = {}  # how many revisions of a question are committed
+        self._came: deque[tuple[int, int, np.ndarray | None]] = deque()
+        self._closed = False
+
+    # The deployment's thread --------------------------------------------------------------------------------------
+
+    def submit(self, questions: Sequence[Question]) -> None:
+        with self._changed:
+            self._open.update({q.id: q for q in questions if q.id not in self._said})
+            self._changed.notify_all()
+
+    def collect(self) -> Iterator[tuple[int, np.ndarray | None]]:
+        for question, _, answer in self._take(first=True):
+            yield question, answer
+
+    def corrections(self) -> Iterator[tuple[int, np.ndarray | None, int]]:
+        """Answers that replace others and have come: (question's id, answer, revision), for ``Ledger.answer``."""
+        for question, revision, answer in self._take(first=False):
+            yield question, answer, revision
+
+    def wait(self, seconds: float | None = None) -> bool:
+        """Sleep until there is something to collect or the oracle is closed; False if nothing came in time."""
+        with self._changed:
+            return self._changed.wait_for(lambda: bool(self._came) or self._closed, seconds)
+
+    def remember(self, answers: Iterable[tuple[int, np.ndarray | None]]) -> None:
+        """Answers of an earlier process, all revisions in order: who sends one again learns that it is kept."""
+        with self._changed:
+            for question, answer in answers:
+                said = self._said.setdefault(question, [])
+                said.append(_digest(answer))
+                self._kept[question] = len(said)
+                self._open.pop(question, None)
+
+    def close(self) -> None:
+        """Nothing will be collected any more: who waits is told to try again later."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def _take(self, first: bool) -> Iterator[tuple[int, int, np.ndarray | None]]:
+        while (came := self._pop(first)) is not None:
+            kept = False
+            try:
+                yield came
+                kept = True
+            finally:
+                question, revision, _ = came
+                with self._changed:
+                    if kept:
+                        self._kept[question] = revision + 1
+                    else:
+                        self._came.appendleft(came)
+                    self._changed.notify_all()
+
+    def _pop(self, first: bool) -> tuple[int, int, np.ndarray | None] | None:
+        with self._changed:
+            for place, (question, revision, answer) in enumerate(self._came):
+                if (revision == 0) == first and self._kept.get(question, 0) == revision:
+                    del self._came[place]
+                    return question, revision, answer
+        return None
+
+    # Any thread ---------------------------------------------------------------------------------------------------
+
+    @property
+    def open(self) -> list[Question]:
+        """The questions that nobody answered, in the order in which they were asked."""
+        with self._changed:
+            return list(self._open.values())
+
+    def answer(self, question: int, answer: np.ndarray | None, revision: int = 0) -> bool:
+        """Give an answer; committed when this returns.
+
+        Args:
+            question: its id.
+            answer: as the task understands it; None: cannot tell.
+            revision: 0 is the first answer, a correction has the next number.
+
+        Returns:
+            True; False if this very answer had been given before.
+
+        Raises:
+            UnknownQuestionError: nobody asked this, or a revision is left out.
+            AlreadyAnsweredError: this revision was answered differently.
+            UnreadyError: it was not committed in time. It may be yet: send the same again.
+        """
+        digest = _digest(answer)
+        with self._changed:
+            said = self._said.get(question, [])
+            new = revision >= len(said)
+            if new:
+                if revision > len(said) or (revision == 0 and question not in self._open):
+                    raise UnknownQuestionError(f"question {question} was not asked", "answer the one that is asked now")
+                if self._closed:
+                    raise UnreadyError("the run is being closed", "send the answer again once it goes on")
+                self._said.setdefault(question, []).append(digest)
+                self._open.pop(question, None)
+                self._came.append((question, revision, answer))
+                self._changed.notify_all()
+            elif said[revision] != digest:
+                raise AlreadyAnsweredError(f"question {question} was answered differently", "take that back first")
+            self._changed.wait_for(lambda: self._closed or self._kept.get(question, 0) > revision, self._patience)
+            if self._kept.get(question, 0) <= revision:
+                raise UnreadyError(f"the answer to question {question} could not be kept yet", "send the same again")
+        return new
+
+
+def _digest(answer: np.ndarray | None) -> str | None:
+    return None if answer is None else codec.encode(answer)[0]

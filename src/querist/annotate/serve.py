@@ -1,0 +1,116 @@
+"""Serving the answer page on this machine."""
+
+import secrets
+import socket
+from collections.abc import Callable, Sequence
+
+import uvicorn
+
+from querist.annotate.application import application
+from querist.annotate.desk import Desk
+from querist.errors import QueristError
+
+_LOOPBACK = {"127.0.0.1": ("127.0.0.1", "localhost"), "localhost": ("localhost", "127.0.0.1"), "::1": ("[::1]",)}
+_EVERYWHERE = ("", "0.0.0.0", "::")  # noqa: S104 - refused without names
+
+
+class Server:
+    """The page behind an address. The address is taken at once; :meth:`run` answers on it.
+
+    Args:
+        desk: has the questions.
+        host: the address to listen on. Loopback, unless people on other machines or phones shall answer: then give the
+            address of this machine in their network. The connection is not encrypted, so only in a network you trust.
+        port: 0 takes any that is free.
+        names: by which else the server may be called in a browser; needed where ``host`` means every address.
+        secret: see :func:`querist.annotate.application.application`.
+        title: of the page.
+        told: is given a link for the next browser, now and each time one was used. A link works once.
+
+    Raises:
+        QueristError: the address is taken or not of this machine; or it means every address and there is no name.
+    """
+
+    def __init__(
+        self,
+        desk: Desk,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        *,
+        names: Sequence[str] = (),
+        secret: bytes | None = None,
+        title: str = "querist",
+        told: Callable[[str], None] = print,
+    ) -> None:
+        called = [*(() if host in _EVERYWHERE else _LOOPBACK.get(host, (_bracketed(host),))), *names]
+        if not called:
+            raise QueristError(
+                f"{host or 'every address'} is no name that a browser could call",
+                "give the address of this machine in your network, or name those it is called by",
+            )
+        self._socket = _listening(host, port)
+        self.port = int(self._socket.getsockname()[1])
+        hosts = [f"{name}:{self.port}" for name in called] + (called if self.port == 80 else [])
+
+        def link(token: str) -> None:
+            told(f"http://{hosts[0]}/#{token}")
+
+        token = secrets.token_urlsafe(24)
+        app = application(desk, token, hosts, secret=secret, title=title, invite=link)
+        self._server = uvicorn.Server(
+            uvicorn.Config(
+                app,
+                log_config=None,
+                access_log=False,
+                http="h11",
+                ws="none",
+                lifespan="off",
+                server_header=False,
+                proxy_headers=False,
+                limit_concurrency=64,
+                timeout_keep_alive=30,
+                timeout_graceful_shutdown=5,
+                h11_max_incomplete_event_size=16_384,
+            )
+        )
+        link(token)
+
+    def run(self) -> None:
+        """Answer until :meth:`stop` or, in the main thread, an interruption (which is raised again afterwards)."""
+        try:
+            self._server.run(sockets=[self._socket])
+        finally:
+            self._socket.close()
+
+    def stop(self) -> None:
+        """Let :meth:`run` return once the requests under way are answered; from any thread."""
+        self._server.should_exit = True
+
+
+def serve(
+    desk: Desk,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    *,
+    names: Sequence[str] = (),
+    secret: bytes | None = None,
+    title: str = "querist",
+    told: Callable[[str], None] = print,
+) -> None:
+    """Serve the page until interrupted; see :class:`Server`."""
+    Server(desk, host, port, names=names, secret=secret, title=title, told=told).run()
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    fix = "choose another --port (0: any that is free) or --host"
+    if not 0 <= port < 2**16:
+        raise QueristError(f"cannot listen on port {port} of {host}: ports end at {2**16 - 1}", fix)
+    try:
+        return socket.create_server((host, port), family=family, backlog=64)
+    except OSError as error:
+        raise QueristError(f"cannot listen on port {port} of {host}: {error}", fix) from error
