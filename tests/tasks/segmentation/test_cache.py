@@ -12,7 +12,6 @@ from PIL import Image
 
 from querist.errors import QueristError
 from querist.tasks.segmentation import arrays
-from querist.tasks.segmentation.cache import default_cache
 from querist.tasks.segmentation.layouts import read
 
 CLASSES = "classes: [{name: road, colour: [1, 2, 3]}, {name: car, colour: [4, 5, 6]}]"
@@ -123,14 +122,3 @@ def test_two_processes_may_build_at_once(root, cache):
     assert len(outputs[0].splitlines()) == 59
     assert not list(cache.rglob("*.tmp"))
     assert len(list(cache.rglob("*.npy"))) == 2 * 59
-
-
-def test_default_cache_follows_the_environment(monkeypatch):
-    monkeypatch.setenv("HOME", "/home/someone")
-    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    monkeypatch.delenv("QUERIST_CACHE", raising=False)
-    assert default_cache() == Path("/home/someone/.cache/querist")
-    monkeypatch.setenv("XDG_CACHE_HOME", "/shared")
-    assert default_cache() == Path("/shared/querist")
-    monkeypatch.setenv("QUERIST_CACHE", "~/own")
-    assert default_cache() == Path("/home/someone/own")

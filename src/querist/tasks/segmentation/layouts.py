@@ -8,18 +8,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 from querist.errors import QueristError
+from querist.nn.folders import image_files, require_folder, subfolders
 from querist.tasks.segmentation.classes import CAMVID, CITYSCAPES, ClassMap, read_classes
 from querist.tasks.segmentation.listing import (
     SPLITS,
     Listing,
     Sample,
-    check_inside,
-    image_files,
+    check_samples,
     pair,
-    require_folder,
     require_masks,
     require_samples,
-    subfolders,
 )
 
 __all__ = [
@@ -173,5 +171,5 @@ def _listing(
     if not splits:
         raise QueristError(f"{root} has no split", f"looked for {looked_for}")
     for samples in splits.values():
-        check_inside(root, samples)
+        check_samples(root, samples)
     return Listing(layout, root, classes, splits)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from querist.errors import QueristError
-from querist.tasks.segmentation.stamps import Index
+from querist.nn.stamps import Index
 
 INDEX = "index.json"
 """The record of what the arrays of a cache folder were made from."""
