@@ -61,8 +61,12 @@ def test_a_model_without_a_head_is_trained_on_itself(train, tmp_path):
     assert said.code == 2
     assert "SegmentationTask has no cheap stand-in" in said.err
     assert "train.rehearsal=false" in said.err
-    assert train(*whole, "--set", "train.rehearsal=false").code == 0
-    assert PolicyCard.load(tmp_path / "card").training["training"]["rehearsal"] is False
+    said = train(*whole, "--set", "train.rehearsal=false")
+    assert said.code == 2
+    assert "reward: metric" in said.err
+    again = ("--set", "train.rehearsal=false", "--set", "train.settings.ralis/sound.reward=metric")
+    assert train(*whole, *again, out=tmp_path / "by metric").code == 0
+    assert PolicyCard.load(tmp_path / "by metric").training["training"]["rehearsal"] is False
 
 
 def test_a_card_is_never_overwritten(train, taught):

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from querist.core.evaluation import paired_difference
-from querist.core.reward import MetricGain, Timing
+from querist.core.observation import Groups
+from querist.core.policy import Selection
+from querist.core.reward import InfluenceGain, MetricGain, Timing
 from querist.core.split import Role, Split
 from querist.errors import QueristError
 from toy import ToyTask, toy_split
@@ -89,3 +91,40 @@ def test_without_a_first_evaluation_a_game_is_still_checked():
         MetricGain(evaluate_first=False).measure(game, OUTCOMES[1])
     with pytest.raises(QueristError, match="no reward set"):
         reward.begin(SimpleNamespace(task=game.task, split=Split(np.zeros(20, dtype=np.int8))))
+
+
+class Influential(ToyTask):
+    """The worth of an answer is its first number times the model's first weight."""
+
+    def influence(self, units, answers, sources):
+        self.asked = (units.tolist(), sources.tolist())
+        return np.array([a[0] * self.weights[0] for a in answers], dtype=np.float32)
+
+
+def test_each_group_is_paid_its_own_answer_with_the_model_that_chose():
+    """Three groups of two; the second asks nothing, the third's labeller could not tell."""
+    task = Influential()
+    game, reward = a_game(task), InfluenceGain()
+    task.weights = np.array([3.0, 0.0])
+    reward.begin(game)
+    groups = Groups(np.array([[4, 5], [6, 7], [8, 9]]), np.ones((3, 2), dtype=bool))
+    outcome = SimpleNamespace(
+        step=0,
+        observation=SimpleNamespace(groups=groups),
+        selection=Selection(np.array([[1], [-1], [0]])),
+        questions=[SimpleNamespace(unit=5), SimpleNamespace(unit=8)],
+        answers=[np.array([7.0, 1.0]), None],
+    )
+    before = task.evaluate(game.split.sources(Role.REWARD))
+    task.weights = np.array([2.0, 1.0])  # it has learned meanwhile
+    gain = reward.measure(game, outcome)
+    assert gain.per_group.tolist() == [21.0, 0.0, 0.0]
+    assert task.asked == ([5], game.split.sources(Role.REWARD).tolist())
+    assert task.weights.tolist() == [2.0, 1.0]
+    assert gain.value == pytest.approx(task.evaluate(game.split.sources(Role.REWARD)).value - before.value)
+    assert reward.measure(game, outcome).per_group.tolist() == [14.0, 0.0, 0.0]
+
+
+def test_a_task_that_cannot_tell_is_refused():
+    with pytest.raises(QueristError, match="influence of single answers"):
+        InfluenceGain().begin(a_game(ToyTask()))

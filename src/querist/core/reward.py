@@ -1,6 +1,7 @@
 """Rewards of the environment. Larger is better; the model before the first step is evaluated too."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
@@ -9,6 +10,7 @@ import numpy as np
 from querist.core.evaluation import Evaluation, paired_difference
 from querist.core.split import Role
 from querist.core.step import Game, Outcome
+from querist.core.task import EstimatesInfluence
 from querist.errors import QueristError
 
 
@@ -79,3 +81,47 @@ class MetricGain(Reward):
         value, error = paired_difference(self._last, now, game.stream("bootstrap", outcome.step))
         self._last = now
         return Gain(self._scale * value, abs(self._scale) * error)
+
+
+class InfluenceGain(MetricGain):
+    """The metric's rise for the step, and for each group what its own answer was worth.
+
+    A step's rise is shared by all its questions, so it says little about one of them. The influence of an answer, how
+    much learning it alone would lower the loss on the reward set to first order, tells them apart. It is taken with
+    the model that chose, before the update.
+
+    Args:
+        scale: see :class:`MetricGain`.
+        evaluate_first: likewise.
+    """
+
+    def __init__(self, scale: float = 1.0, evaluate_first: bool = True) -> None:
+        super().__init__(scale, evaluate_first)
+        self._before: Mapping[str, np.ndarray] = {}
+
+    def begin(self, game: Game) -> None:
+        if not (game.task.can(EstimatesInfluence) and isinstance(game.task, EstimatesInfluence)):
+            raise QueristError(
+                f"{type(game.task).__name__} cannot tell the influence of single answers",
+                "give a model that splits at its head (features and classify), or let the metric alone pay "
+                "(--set 'train.settings={ralis/sound: {reward: metric}}')",
+            )
+        super().begin(game)
+        self._before = game.task.snapshot()
+
+    def measure(self, game: Game, outcome: Outcome) -> Gain:
+        gain = super().measure(game, outcome)
+        task = game.task
+        after = task.snapshot()
+        task.restore(self._before)
+        told = [(q, a) for q, a in zip(outcome.questions, outcome.answers, strict=True) if a is not None]
+        units = np.array([q.unit for q, _ in told], dtype=np.int64)
+        assert isinstance(task, EstimatesInfluence)
+        values = task.influence(units, [a for _, a in told], game.split.sources(Role.REWARD))
+        worth = dict(zip(units.tolist(), values.tolist(), strict=True))
+        task.restore(after)
+        self._before = after
+        groups, picks = outcome.observation.groups, outcome.selection.indices
+        chosen = np.where(picks >= 0, np.take_along_axis(groups.units, np.maximum(picks, 0), axis=1), -1)
+        per_group = np.array([sum(float(worth.get(int(u), 0.0)) for u in row) for row in chosen])
+        return Gain(gain.value, gain.standard_error, per_group)

@@ -152,6 +152,38 @@ class Embeds(Protocol):
 
 
 @runtime_checkable
+class EmbedsSources(Protocol):
+    """A task whose model gives one vector per source, so that whom a unit is about can be chosen by nearness."""
+
+    @property
+    def embedding_version(self) -> int:
+        """Grows whenever the vectors may have changed, so that they can be kept until then. Not part of a snapshot."""
+        ...
+
+    def embed_sources(self, sources: np.ndarray) -> np.ndarray:
+        """(n,) -> (n, d) float32 of unit length, a function of the model and of these sources in their order alone."""
+        ...
+
+
+@runtime_checkable
+class EstimatesInfluence(Protocol):
+    """A task that can tell what single labels are worth, to first order, without learning them."""
+
+    def influence(self, units: np.ndarray, answers: Sequence[np.ndarray] | None, sources: np.ndarray) -> np.ndarray:
+        """How much the loss on labelled sources would fall if the present model learned from each unit alone.
+
+        Args:
+            units: (n,).
+            answers: theirs; None: the expectation under what the model believes of them.
+            sources: labelled ones, by which it is measured.
+
+        Returns:
+            (n,) float32 on a scale of the model's own; larger is better.
+        """
+        ...
+
+
+@runtime_checkable
 class SamplesPredictions(Protocol):
     """A task whose model can predict at random, as with dropout."""
 

@@ -24,14 +24,14 @@ class StandardReturns:
         """A return of a scene at a step."""
         self._seen[scene, step].append(value)
 
-    def standard(self, scene: int, step: int, value: float) -> float:
-        """A return in deviations above the mean of what was noted for its scene and step.
+    def standard(self, scene: int, step: int, values: np.ndarray) -> np.ndarray:
+        """Returns in deviations above the mean of what was noted for their scene and step: (n,) -> (n,).
 
         The deviation is the scene's: around the means of its steps, over all of them. Before there are two returns at
-        one of its steps there is none, and the return counts as usual: 0.
+        one of its steps there is none, and returns count as usual: 0.
         """
         at = self._seen.get((scene, step), [])
         around = [np.var(v) * len(v) / (len(v) - 1) for (s, _), v in self._seen.items() if s == scene and len(v) > 1]
         if not at or not around:
-            return 0.0
-        return float((value - np.mean(at)) / max(float(np.sqrt(np.mean(around))), _LEAST))
+            return np.zeros_like(values)
+        return (values - np.mean(at)) / max(float(np.sqrt(np.mean(around))), _LEAST)

@@ -26,7 +26,7 @@ from tiny import SplitNet, tiny_data, tiny_task
 
 REGIONS = 9
 SMALL = {"episodes": 3, "budget": 4, "pool_train": 3, "pool_deploy": 4, "batch": 4, "check_games": 0, "replay": 40}
-CHANGES = {"sound": SMALL | {"warm_up": 1, "horizon": 2, "explore_for": 2}, "faithful": SMALL}
+CHANGES = {"sound": SMALL | {"warm_up": 1, "explore_for": 2}, "faithful": SMALL}
 AWARE = CHANGES["sound"] | {"features": "class_aware"}
 
 

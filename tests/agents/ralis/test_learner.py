@@ -69,7 +69,8 @@ class Cherries(gymnasium.Env):
         return self.seen if ended else self._look(), reward, ended, False, {"reward_standard_error": 0.5}
 
 
-SMALL = replace(SOUND, episodes=11, warm_up=4, batch=32, horizon=3, explore_for=5, epsilon_decay=40.0, updates=3)
+METRIC = replace(SOUND, reward="metric", standardise_returns=False, exploration="coherent")
+SMALL = replace(METRIC, episodes=11, warm_up=4, batch=32, horizon=3, explore_for=5, epsilon_decay=40.0, updates=3)
 """The sound settings for 110 steps instead of thousands."""
 
 
@@ -113,9 +114,38 @@ def test_returns_are_compared_with_their_scene_and_step(monkeypatch):
     settings = replace(SMALL, episodes=6, warm_up=4, batch=4, horizon=1, standardise_returns=True)
     monkeypatch.setattr(sys.modules[__name__], "trained", partial(trained, scenes=2))
     kept, _ = recorded(monkeypatch, settings, Cherries(1, rewards))
-    stored = [value for *_, value, _ in kept]
+    assert all((values == values[0]).all() for *_, values, _ in kept)  # a step's reward is all its questions'
+    stored = [values[0] for *_, values, _ in kept]
     # After the warm-up: 0, 2 and 101, 103, each 1 from its mean, deviation sqrt(2); then the means move on.
     np.testing.assert_allclose(stored, [-(2**-0.5), -(2**-0.5), 2**-0.5, 2**-0.5, 1.0, 1.0])
+
+
+class Paid(Cherries):
+    """Each question is paid by its own first feature; what the step is paid says nothing."""
+
+    def step(self, action):
+        seen, (_, a) = self.seen, (None, action[:, 0])
+        each = [float(seen["candidates"][g, i, 0]) if i >= 0 else 0.0 for g, i in enumerate(a)]
+        after, _, ended, cut, info = super().step(action)
+        return after, 0.5, ended, cut, info | {"reward_per_group": np.array(each)}
+
+
+INFLUENCE = replace(SOUND, episodes=11, warm_up=4, batch=32, epsilon_decay=40.0, updates=3)
+
+
+def test_each_question_is_paid_by_itself(monkeypatch):
+    kept, curve = recorded(monkeypatch, replace(INFLUENCE, standardise_returns=False), Paid(short=True))
+    for before, actions, values, _ in kept:
+        assert [values[g] for g, a in enumerate(actions) if a >= 0] == [
+            before.candidates[g, a, 0] for g, a in enumerate(actions) if a >= 0
+        ]
+    assert all(row["return"] == 5.0 for row in curve)  # the curve tells what the metric gave
+
+
+def test_influence_is_learned_and_the_shuffled_control_is_not():
+    network, _ = trained(INFLUENCE, environment=Paid())
+    assert level(greedy(network)) > 2.0
+    assert level(greedy(trained(INFLUENCE, environment=Paid(), control="shuffled")[0])) < 1.0
 
 
 def weights_of(network):
@@ -205,7 +235,7 @@ def test_the_shuffled_control_learns_from_earlier_rewards_and_tells_the_true_one
     true = [float(n) for n in range(1, 21)]
     kept, curve = recorded(monkeypatch, settings, Cherries(rewards=true), "shuffled")
     assert [r for row in curve for r in row["rewards"]] == true
-    got = [reward for _, _, reward, _ in kept]
+    got = [float(reward[0]) for _, _, reward, _ in kept]
     assert got[0] == 0.0  # nothing before it
     assert all(reward in true[:n] for n, reward in enumerate(got[1:], start=1))
     assert got[1:] != true[:-1]
@@ -218,7 +248,7 @@ def test_rewards_are_summed_over_the_horizon_and_cut_at_the_end_of_an_episode(mo
     """Two episodes of four steps, gamma 1/2, three rewards in a sum."""
     settings = replace(SMALL, episodes=2, warm_up=1, horizon=3, gamma=0.5, batch=1000)
     kept, _ = recorded(monkeypatch, settings, Cherries(4, [8, 4, 16, 32, 1, 2, 4, 8]))
-    sums = [reward for _, _, reward, _ in kept]
+    sums = [reward[0] for _, _, reward, _ in kept]
     assert sums == [8 + 2 + 4, 4 + 8 + 8, 16 + 16, 32, 1 + 1 + 1, 2 + 2 + 2, 4 + 4, 8]
 
 

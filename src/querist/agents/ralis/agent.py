@@ -20,7 +20,7 @@ from querist.core.environment import QueryEnvironment
 from querist.core.observation import Schema
 from querist.core.policy import Policy
 from querist.core.rehearsal import Rehearsal, Stage
-from querist.core.reward import MetricGain
+from querist.core.reward import InfluenceGain, MetricGain
 from querist.errors import QueristError
 from querist.nn.runtime import seeded
 from querist.rl.double_dqn import action_values
@@ -84,7 +84,8 @@ class RalisAgent(Agent):
 
 
 def _environment(games: Rehearsal, stage: Stage, settings: Ralis) -> QueryEnvironment:
-    return games.environment(ClusterPools(stage.batch, settings.pool_train), MetricGain(1.0, settings.evaluate_first))
+    reward = InfluenceGain if settings.reward == "influence" else MetricGain
+    return games.environment(ClusterPools(stage.batch, settings.pool_train), reward(1.0, settings.evaluate_first))
 
 
 def _check(environment: QueryEnvironment, net: nn.Module, settings: Ralis) -> dict[str, Any]:

@@ -12,8 +12,9 @@ import numpy as np
 from querist.agents.ralis.config import Ralis
 from querist.agents.ralis.features import BINS, RalisFeaturiser
 from querist.core.observation import Field, Schema
+from querist.core.split import Role
 from querist.core.step import Game
-from querist.core.task import Task
+from querist.core.task import EstimatesInfluence, Task
 
 TOP = 8
 """So many shares of the most frequent classes of a region are told, the largest first."""
@@ -37,6 +38,7 @@ _AMONG = (
     Field("divergence_labelled", (BINS,), 0.0, 1.0),
     Field("divergence_candidates", (BINS,), 0.0, 1.0),
     Field("standing", (5,), 0.0, 1.0),
+    Field("influence", (3,), -1.0, 1.0),
 )
 """What sets a candidate off from the others and from what is labelled."""
 
@@ -76,6 +78,7 @@ class ClassFree(RalisFeaturiser):
         _, which = np.unique(image, return_inverse=True)
         above = entropy - (np.bincount(which, entropy) / np.bincount(which))[which]
         against, among = self._divergences(shares, labelled)
+        influence = self._influence(game, units, hidden=labelled is None)
         standing = [entropy, -seen["margin"], predicted[:, 0], known[:, 0], difficulty]
         columns = [
             self._state(seen),
@@ -87,8 +90,23 @@ class ClassFree(RalisFeaturiser):
             against,
             among,
             np.stack([standings(values) for values in standing], axis=1),
+            influence,
         ]
         return np.concatenate(columns, axis=1).astype(np.float32)
+
+    def _influence(self, game: Game, units: np.ndarray, hidden: bool) -> np.ndarray:
+        """(n, 3): what each label is expected to be worth on the reward set, its standing, and whether this is known.
+
+        The first in thirds of a deviation, clamped. Without a reward set or a model that can tell, nothing is known.
+        """
+        sources = game.split.sources(Role.REWARD)
+        task = game.task
+        if hidden or not len(sources) or not (task.can(EstimatesInfluence) and isinstance(task, EstimatesInfluence)):
+            return np.tile([0.0, 0.5, 0.0], (len(units), 1))
+        worth = task.influence(units, None, sources).astype(np.float64)
+        spread = float(worth.std())
+        scaled = np.clip((worth - worth.mean()) / (3 * spread), -1, 1) if spread > 0 else np.zeros(len(worth))
+        return np.stack([scaled, standings(worth), np.ones(len(worth))], axis=1)
 
 
 def rarity(frequency: np.ndarray) -> np.ndarray:

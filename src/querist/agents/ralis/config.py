@@ -22,8 +22,10 @@ class Ralis:
         keep_given: train the task on the starting set too, in the steps and finally; the released code drops it.
         evaluate_first: measure the model before the first question; the released code takes zero for it, so that the
             first reward of each episode is a level and no gain.
-        hide_labelled: share of the episodes in which the policy is not told what is labelled (class-free), so that it
-            can also be used where nobody tells it.
+        reward: ``metric``: the rise of the metric, shared by all questions of a step. ``influence``: for each question
+            what its own answer is worth on the reward set, see :class:`~querist.core.reward.InfluenceGain`.
+        hide_labelled: share of the episodes in which the policy is not told what is labelled, nor what a label is
+            expected to be worth (class-free), so that it can also be used where nobody tells it.
         episodes: how many games are played.
         budget: questions of a game.
         pool_train: candidates per pool in training.
@@ -58,18 +60,19 @@ class Ralis:
     standardise: bool = True
     keep_given: bool = True
     evaluate_first: bool = True
+    reward: Literal["metric", "influence"] = "influence"
     hide_labelled: float = 0.25
     episodes: int = 150
     budget: int = 240
     pool_train: int = 20
     pool_deploy: int = 100
     warm_up: int = 30
-    exploration: Literal["uniform", "coherent"] = "coherent"
-    explore_for: int = 10
+    exploration: Literal["uniform", "coherent"] = "uniform"
+    explore_for: int = 1
     gamma: float = 0.999
-    horizon: int = 5
+    horizon: int = 1
     bootstrap: bool = False
-    standardise_returns: bool = False
+    standardise_returns: bool = True
     selector: Literal["online", "target"] = "online"
     loss: Literal["huber", "squared"] = "huber"
     replay: int = 1_000_000
@@ -108,6 +111,8 @@ class Ralis:
             "the class-free features need standardise": self.features == "class_aware" or self.standardise,
             "standardise_returns needs a warm_up with standardise, and no bootstrap": not self.standardise_returns
             or (self.standardise and not self.bootstrap),
+            "the influence pays each question by itself: horizon 1 and no bootstrap": self.reward == "metric"
+            or (self.horizon == 1 and not self.bootstrap),
             "gamma is in [0, 1]": 0 <= self.gamma <= 1,
             "replay holds at least a batch": self.replay >= self.batch,
             "learning_rate is positive": self.learning_rate > 0,
@@ -133,6 +138,7 @@ FAITHFUL = Ralis(
     standardise=False,
     keep_given=False,
     evaluate_first=False,
+    reward="metric",
     hide_labelled=0.0,
     episodes=100,
     budget=480,
@@ -142,6 +148,7 @@ FAITHFUL = Ralis(
     explore_for=1,
     horizon=1,
     bootstrap=True,
+    standardise_returns=False,
     replay=600,
     batch=16,
     updates=1,

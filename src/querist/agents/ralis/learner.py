@@ -101,7 +101,7 @@ class _Learner:
     ) -> None:
         self._weights, self._scenes = weights, scenes
         self._returns = StandardReturns()
-        self._held: list[tuple[Moment, np.ndarray, float, Moment | None, tuple[int, int]]] = []
+        self._held: list[tuple[Moment, np.ndarray, np.ndarray, Moment | None, tuple[int, int]]] = []
         self._environment, self._network, self._settings, self._seed = environment, network, settings, seed
         self._control = control
         self._dqn = DoubleDQN(network, _dqn_settings(settings))
@@ -109,7 +109,7 @@ class _Learner:
         self._epsilon = EpsilonSchedule(settings.epsilon_floor, settings.epsilon_span, settings.epsilon_decay)
         self._earlier = EarlierRewards()
         self._steps = 0  # over the whole run; the warm-up does not count for epsilon
-        self._waiting: deque[tuple[Moment, np.ndarray, float, tuple[int, int]]] = deque()
+        self._waiting: deque[tuple[Moment, np.ndarray, np.ndarray, tuple[int, int]]] = deque()
         self._seen: list[Moment] = []  # of the warm-up, for the standardiser
         self._ready = not settings.standardise
         self._best: tuple[float, dict[str, torch.Tensor]] | None = None
@@ -128,7 +128,10 @@ class _Learner:
             rewards.append(float(reward))
             errors.append(float(info["reward_standard_error"]))
             place = (number % self._scenes, len(rewards))
-            self._remember(now, actions, float(reward), None if ended else _moment(seen), place)
+            paid = np.full(len(actions), float(reward))
+            if self._settings.reward == "influence":
+                paid = np.resize(info["reward_per_group"], len(actions))  # groups that have gone are no actions
+            self._remember(now, actions, paid, None if ended else _moment(seen), place)
             if not warm:
                 self._steps += 1
                 logs += [self._learn(number, len(rewards), i) for i in range(self._settings.updates)]
@@ -166,26 +169,39 @@ class _Learner:
         )
 
     def _remember(
-        self, now: Moment, actions: np.ndarray, reward: float, after: Moment | None, place: tuple[int, int]
+        self, now: Moment, actions: np.ndarray, paid: np.ndarray, after: Moment | None, place: tuple[int, int]
     ) -> None:
-        """Keep a step until its ``horizon`` rewards are known, then store it with their discounted sum."""
+        """Keep a step until its ``horizon`` rewards are known, then store it with their discounted sums."""
         settings = self._settings
         if self._control == "shuffled":
-            reward = self._earlier.replace(reward, rng.generator(self._seed, "shuffled", 0, len(self._earlier)))
-        self._waiting.append((now, actions, reward, place))
+            paid = self._shuffled(paid)
+        self._waiting.append((now, actions, paid, place))
         while self._waiting and (after is None or len(self._waiting) == settings.horizon):
-            value = sum(settings.gamma**i * r for i, (_, _, r, _) in enumerate(self._waiting))
+            values = sum((settings.gamma**i * r for i, (_, _, r, _) in enumerate(self._waiting)), np.zeros(len(paid)))
             first, chosen, _, where = self._waiting.popleft()
-            self._held.append((first, chosen, value, after if settings.bootstrap else None, where))
-            self._returns.note(*where, value)
+            self._held.append((first, chosen, values, after if settings.bootstrap else None, where))
+            for value in self._distinct(values, chosen):
+                self._returns.note(*where, value)
         if self._ready or not settings.standardise_returns:
             self._store()
 
+    def _shuffled(self, paid: np.ndarray) -> np.ndarray:
+        """Rewards of earlier steps, or of earlier questions where each is paid by itself."""
+        each = paid if self._settings.reward == "influence" else paid[:1]
+        streams = (rng.generator(self._seed, "shuffled", 0, len(self._earlier) + i) for i in range(len(each)))
+        found = [self._earlier.replace(float(r), stream) for r, stream in zip(each, list(streams), strict=True)]
+        return np.resize(np.array(found), len(paid))
+
+    def _distinct(self, values: np.ndarray, actions: np.ndarray) -> list[float]:
+        """The returns that count by themselves: one of a step, or one of each question."""
+        return values[actions >= 0].tolist() if self._settings.reward == "influence" else values[:1].tolist()
+
     def _store(self) -> None:
         """What is held goes into the replay; while the warm-up lasts, it is not known yet what a usual return is."""
-        for first, chosen, value, after, where in self._held:
-            known = self._returns.standard(*where, value) if self._settings.standardise_returns else value
-            self._replay.add(first, chosen, known, after)
+        for first, chosen, values, after, where in self._held:
+            if self._settings.standardise_returns:
+                values = self._returns.standard(*where, values)
+            self._replay.add(first, chosen, values, after)
         self._held = []
 
     def _learn(self, episode: int, step: int, update: int) -> dict[str, float]:

@@ -7,7 +7,7 @@ it stood. There is no noise of batches or of augmentation in a gain, only what t
 read-out of the features, and the noise of the set it is measured on.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,7 @@ from querist.nn.weights import load_model, save_model
 from querist.tasks.segmentation.crops import Canvas
 from querist.tasks.segmentation.data import SegmentationData
 from querist.tasks.segmentation.description import RegionDescriber
+from querist.tasks.segmentation.influence import Cells, Yardstick, region_influence
 from querist.tasks.segmentation.metric import evaluation
 
 if TYPE_CHECKING:
@@ -75,9 +76,7 @@ class Features:
         white = (cells - mean) @ (vectors[:, kept] / values[kept].sqrt())
         self.white = torch.cat([white, torch.ones_like(white[..., :1])], dim=-1).float().contiguous()
         self.row = {int(source): i for i, source in enumerate(sources)}
-        height, width = data.size
-        self._rows = ((np.arange(self.size[0]) + 0.5) * height / self.size[0]).astype(np.int64)
-        self._columns = ((np.arange(self.size[1]) + 0.5) * width / self.size[1]).astype(np.int64)
+        self.cells = Cells.of(self.size, data.size)
 
     def of(self, sources: Sequence[int] | np.ndarray) -> Tensor:
         """(n, h, w, width + 1)."""
@@ -88,7 +87,7 @@ class Features:
 
     def sampled(self, mask: np.ndarray) -> np.ndarray:
         """A mask (H, W) at the centres of the cells: (h, w)."""
-        return mask[self._rows][:, self._columns]
+        return self.cells.sampled(mask)
 
 
 class ReadoutTask(Task):
@@ -125,6 +124,8 @@ class ReadoutTask(Task):
         self.model = LinearReadout(int(self._features.white.shape[-1]), len(self.parts), of.data.size)
         self._momentum = torch.zeros_like(self.model.weight)
         self._given: tuple[np.ndarray, Tensor, Tensor] | None = None
+        self._yardstick: tuple[np.ndarray, Tensor, Yardstick] | None = None
+        self._regions = self._features.cells.regions(of.grid, of.data.size)
 
     def fit(
         self,
@@ -228,6 +229,35 @@ class ReadoutTask(Task):
     def truth(self, units: np.ndarray) -> list[np.ndarray]:
         """The true mask of each region."""
         return self._of.truth(units)
+
+    def influence(self, units: np.ndarray, answers: Sequence[np.ndarray] | None, sources: np.ndarray) -> np.ndarray:
+        """See :class:`~querist.core.task.EstimatesInfluence`; exact for one gradient step of this classifier."""
+        source, part = self.pool.sources(units)[:, 0], self._of.regions.part(units)
+
+        def look(images: np.ndarray) -> tuple[Tensor, Tensor]:
+            features = self._features.of(images)
+            return features, self.model.scores(features).softmax(dim=-1)
+
+        with torch.inference_mode():
+            yardstick = self._measured_by(sources, look)
+            images = np.unique(source)
+            batches = [images[i : i + self._batch] for i in range(0, len(images), self._batch)]
+            looks = ((some, *look(some)) for some in batches)
+            known = None
+            if answers is not None:
+                labels = Labels(units, tuple(answers), units[:0])
+                canvas = Canvas(self.data, self.grid, self._of.regions, labels)
+                known = lambda s: self._features.sampled(canvas.mask(s))  # noqa: E731
+            return region_influence(yardstick, looks, (source, part), (self._regions, len(self.grid)), known)
+
+    def _measured_by(self, sources: np.ndarray, look: Callable[[np.ndarray], tuple[Tensor, Tensor]]) -> Yardstick:
+        """The yardstick of the present weights; kept, because a step asks twice: before it chooses, and to be paid."""
+        kept = self._yardstick
+        if kept is None or not (np.array_equal(kept[0], sources) and torch.equal(kept[1], self.model.weight)):
+            masks = np.stack([self._features.sampled(self.data.mask(int(s))) for s in sources])
+            yardstick = Yardstick.of(*look(sources), masks, self.data.void_id)
+            kept = self._yardstick = (sources, self.model.weight.clone(), yardstick)
+        return kept[2]
 
     def amounts(self, units: np.ndarray, answers: Sequence[np.ndarray]) -> np.ndarray:
         """(n, C) pixels of each class in each answer."""

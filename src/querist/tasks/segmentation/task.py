@@ -12,15 +12,17 @@ from torch.nn import functional
 
 from querist.core.answers import Labels
 from querist.core.evaluation import Evaluation
-from querist.core.task import Embeds, Phase, Rehearses, SamplesPredictions, Task
+from querist.core.task import Embeds, EstimatesInfluence, Phase, Rehearses, SamplesPredictions, Task
 from querist.errors import QueristError
 from querist.kernels.confusion import confusion_counts
 from querist.kernels.uncertainty import PixelUncertainty, pixel_uncertainty
 from querist.nn.runtime import arrays_to_state, resolve_device, seeded, state_to_arrays, torch_generator
 from querist.nn.weights import load_model, save_model
+from querist.tasks.segmentation.crops import Canvas
 from querist.tasks.segmentation.data import SegmentationData
 from querist.tasks.segmentation.description import RegionDescriber, SplitsAtTheHead, split_model
 from querist.tasks.segmentation.grid import Grid
+from querist.tasks.segmentation.influence import Cells, Whitener, Yardstick, region_influence
 from querist.tasks.segmentation.metric import evaluation
 from querist.tasks.segmentation.pictures import region_picture, region_place
 from querist.tasks.segmentation.readout import ReadoutTask
@@ -91,7 +93,8 @@ class SegmentationTask(Task):
     def can(self, capability: type) -> bool:
         """Embeddings and Monte-Carlo passes need a model that can be split at its head."""
         splits = isinstance(self.model, SplitsAtTheHead)
-        return super().can(capability) and (splits or capability not in (Embeds, SamplesPredictions, Rehearses))
+        needs = (Embeds, EstimatesInfluence, Rehearses, SamplesPredictions)
+        return super().can(capability) and (splits or capability not in needs)
 
     # Training -----------------------------------------------------------------------------------------------------
 
@@ -247,6 +250,33 @@ class SegmentationTask(Task):
         model = split_model(self.model)
         with torch.inference_mode():
             return torch.cat([model.features(images).float().cpu() for _, images in self._batches(sources)])
+
+    def influence(self, units: np.ndarray, answers: Sequence[np.ndarray] | None, sources: np.ndarray) -> np.ndarray:
+        """See :class:`~querist.core.task.EstimatesInfluence`: of the last layer alone, on its white features."""
+        source, part = self.regions.sources(units)[:, 0], self.regions.part(units)
+        maps, shares = zip(*[look[1:] for look in self._looks(sources)], strict=True)
+        white = Whitener(torch.cat(maps).flatten(0, 2))
+        shape = (int(maps[0].shape[1]), int(maps[0].shape[2]))
+        cells = Cells.of(shape, self.data.size)
+        masks = np.stack([cells.sampled(self.data.mask(int(s))) for s in sources])
+        yardstick = Yardstick.of(white(torch.cat(maps)), torch.cat(shares), masks, self.data.void_id)
+        regions = cells.regions(self.grid, self.data.size)
+        known = None
+        if answers is not None:
+            canvas = Canvas(self.data, self.grid, self.regions, Labels(units, tuple(answers), units[:0]))
+            known = lambda s: cells.sampled(canvas.mask(s))  # noqa: E731
+        looks = ((some, white(features), beliefs) for some, features, beliefs in self._looks(np.unique(source)))
+        return region_influence(yardstick, looks, (source, part), (regions, len(self.grid)), known)
+
+    def _looks(self, sources: np.ndarray) -> Iterator[tuple[np.ndarray, Tensor, Tensor]]:
+        """Per batch: its sources, features (B, h, w, d) and class shares (B, h, w, C) of the last map, on the CPU."""
+        model = split_model(self.model)
+        for batch, images in self._batches(sources):
+            with torch.inference_mode():
+                features = model.features(images)
+                logits = model.classify(features, (int(features.shape[2]), int(features.shape[3])))
+                shares = logits.float().softmax(dim=1)
+                yield batch, features.float().permute(0, 2, 3, 1).cpu(), shares.permute(0, 2, 3, 1).cpu()
 
     def rehearsal(self, sources: np.ndarray) -> ReadoutTask:
         """The same questions for a linear classifier on this model's features, frozen: see :class:`ReadoutTask`."""

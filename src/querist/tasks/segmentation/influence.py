@@ -1,0 +1,136 @@
+"""What labels of regions are worth to a segmentation model's last layer, measured on labelled images."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from querist.kernels.influence import error_slope, expected_value, label_values
+from querist.tasks.segmentation.grid import Grid
+
+
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """Where the cells of a feature map lie: their centres in the image.
+
+    Args:
+        rows: (h,) pixels; ``columns`` (w,).
+    """
+
+    rows: np.ndarray
+    columns: np.ndarray
+
+    @classmethod
+    def of(cls, shape: tuple[int, int], size: tuple[int, int]) -> "Cells":
+        """The cells of a map of (h, w) over an image of (height, width)."""
+        centres = [((np.arange(n) + 0.5) * full / n).astype(np.int64) for n, full in zip(shape, size, strict=True)]
+        return cls(*centres)
+
+    def sampled(self, mask: np.ndarray) -> np.ndarray:
+        """A mask (H, W) at the centres: (h, w)."""
+        return mask[self.rows][:, self.columns]
+
+    def regions(self, grid: Grid, size: tuple[int, int]) -> np.ndarray:
+        """The part of the grid that each centre lies in, (h, w) int64; -1 outside of all."""
+        part = np.full(size, -1, dtype=np.int64)
+        for number in range(len(grid)):
+            part[grid.window(number)] = number
+        return self.sampled(part)
+
+
+@dataclass(frozen=True, eq=False)
+class Yardstick:
+    """Labelled images as the measure of what other labels are worth.
+
+    Args:
+        slope: (d, C) and ``weights`` (C,), see :func:`querist.kernels.influence.error_slope`.
+        void: the id of unlabelled cells.
+    """
+
+    slope: Tensor
+    weights: Tensor
+    void: int
+
+    @classmethod
+    def of(cls, features: Tensor, shares: Tensor, masks: np.ndarray, void: int) -> "Yardstick":
+        """From the reference images: (B, h, w, d), (B, h, w, C) and their labels (B, h, w)."""
+        target = torch.from_numpy(masks.astype(np.int64)).flatten()
+        known = target != void
+        return cls(
+            *error_slope(features.flatten(0, 2)[known], shares.flatten(0, 2)[known], target[known]),
+            void,
+        )
+
+    def cells(self, features: Tensor, shares: Tensor, masks: np.ndarray | None) -> Tensor:
+        """(B, h, w): what the label of each cell is worth; expected where no masks (B, h, w) are given; 0 if void."""
+        values = label_values(features, shares, self.slope, self.weights)
+        if masks is None:
+            return expected_value(values, shares)
+        target = torch.from_numpy(masks.astype(np.int64))
+        known = target != self.void
+        found = values.gather(-1, torch.where(known, target, 0)[..., None])[..., 0]
+        return torch.where(known, found, 0.0)
+
+
+def of_regions(values: Tensor, regions: np.ndarray, count: int) -> np.ndarray:
+    """The sum over the cells of each region: (B, h, w), (h, w) -> (B, count) float32."""
+    inside = torch.from_numpy(regions.ravel() >= 0)
+    part = torch.from_numpy(regions.ravel())[inside]
+    summed = torch.zeros(len(values), count, dtype=values.dtype)
+    return summed.index_add_(1, part, values.flatten(1)[:, inside]).float().numpy()
+
+
+class Whitener:
+    """Brings features to mean 0 and covariance 1 and appends a constant.
+
+    Args:
+        features: (m, d) examples.
+        shrinkage: this share of the mean variance is mixed into the covariance, so that seldom directions do not rule.
+    """
+
+    def __init__(self, features: Tensor, shrinkage: float = 1e-3) -> None:
+        cells = features.double()
+        self._mean = cells.mean(dim=0)
+        centred = cells - self._mean
+        covariance = centred.T @ centred / len(cells)
+        scale = covariance.diagonal().mean().clamp_min(1e-12)
+        eye = torch.eye(len(covariance), dtype=torch.float64)
+        values, vectors = torch.linalg.eigh((1 - shrinkage) * covariance + shrinkage * scale * eye)
+        self._turn = vectors / values.sqrt()
+
+    def __call__(self, features: Tensor) -> Tensor:
+        """(..., d) -> (..., d + 1) float32."""
+        white = ((features.double() - self._mean) @ self._turn).float()
+        return torch.cat([white, torch.ones_like(white[..., :1])], dim=-1)
+
+
+def region_influence(
+    yardstick: Yardstick,
+    looks: Iterable[tuple[np.ndarray, Tensor, Tensor]],
+    wanted: tuple[np.ndarray, np.ndarray],
+    regions: tuple[np.ndarray, int],
+    mask: Callable[[int], np.ndarray] | None,
+) -> np.ndarray:
+    """What the labels of regions are worth.
+
+    Args:
+        yardstick: what they are measured by.
+        looks: per batch of images: (sources, features (B, h, w, d), shares (B, h, w, C)).
+        wanted: (source, part) of each region, (n,) each.
+        regions: which region each cell is in, (h, w), and how many regions there are.
+        mask: source -> its known labels at the cells, (h, w); None: the expectation under the model.
+
+    Returns:
+        (n,) float32.
+    """
+    source, part = wanted
+    found = np.zeros(len(source), dtype=np.float32)
+    for sources, features, shares in looks:
+        masks = None if mask is None else np.stack([mask(int(s)) for s in sources])
+        table = of_regions(yardstick.cells(features, shares, masks), *regions)
+        row = {int(s): i for i, s in enumerate(sources)}
+        here = np.flatnonzero(np.isin(source, sources))
+        found[here] = table[[row[int(s)] for s in source[here]], part[here]]
+    return found
