@@ -46,7 +46,8 @@ def test_every_name_makes_a_strategy():
     assert names() == [
         "random", "strengthened_random", "entropy/global", "entropy/group", "margin/global", "margin/group",
         "bald/global", "bald/group", "core_set/global", "core_set/group", "badge/global", "badge/group",
-        "typiclust/global", "prob_cover/global", "true_gain/global", "true_gain/group",
+        "typiclust/global", "prob_cover/global", "expected_influence/global", "expected_influence/group",
+        "true_gain/global", "true_gain/group",
     ]  # fmt: skip
     for name in names():
         found = strategy(name, Whole(), GroupForm(3, 5))

@@ -25,6 +25,7 @@ CLASSES = {
     "badge": "querist.acquisition.badge.Badge",
     "typiclust": "querist.acquisition.typiclust.TypiClust",
     "prob_cover": "querist.acquisition.prob_cover.ProbCover",
+    "expected_influence": "querist.acquisition.expected_influence.ExpectedInfluence",
     "true_gain": "querist.acquisition.true_gain.TrueGain",
 }
 FORMS = ("global", "group")
