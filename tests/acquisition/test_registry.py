@@ -12,7 +12,7 @@ from querist.core.candidates import ClusterPools, GlobalPool
 from querist.core.observation import Field
 from querist.core.plugin import load_class
 from querist.core.policy import Acquisition, Policy
-from querist.core.task import Embeds
+from querist.core.task import Embeds, EstimatesInfluence
 from querist.errors import QueristError
 from toy import ToyTask
 
@@ -33,6 +33,9 @@ class Whole(ToyTask):
 
     def embed(self, units):
         return np.zeros((len(units), 3), dtype=np.float32)
+
+    def influence(self, units, answers, sources):
+        return np.zeros(len(units), dtype=np.float32)
 
 
 class Widest(Acquisition):
@@ -55,7 +58,8 @@ def test_every_name_makes_a_strategy():
         assert isinstance(found.policy, load_class(CLASSES[name.split("/")[0]], Policy))
         form = ClusterPools(3, 5) if name.endswith("/group") else GlobalPool()
         assert found.candidates == form
-        fields = (("embedding",) if Embeds in found.policy.needs else ()) + found.policy.fields
+        own = {Embeds: ("embedding",), EstimatesInfluence: ("expected_influence",)}
+        fields = sum((own.get(need, ()) for need in found.policy.needs), ()) + found.policy.fields
         assert tuple(f.name for f in found.featuriser.schema.candidates) == fields
 
 
