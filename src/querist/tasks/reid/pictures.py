@@ -1,0 +1,54 @@
+"""Pictures of pairs: two crops side by side, in a frame that tells the answer."""
+
+import io
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from querist.tasks.reid.data import ReidData
+
+_HEIGHT = 192
+_ACROSS = 6
+_FRAME = 6
+_GAP = 4
+_PAPER = (255, 255, 255)
+_SAME, _DIFFERENT, _OPEN = (22, 128, 61), (200, 48, 40), (128, 128, 128)
+"""Green, red and grey; a different pair is also crossed by a line between its images, for those who see no colours."""
+
+
+def pair_picture(
+    data: ReidData, pairs: np.ndarray, answers: Sequence[np.ndarray | None] | None = None, most: int = 24
+) -> bytes:
+    """A JPEG sheet of pairs.
+
+    Args:
+        data: gives the images.
+        pairs: (n, 2) sources.
+        answers: n of true (the same person: a green frame), false (a red one) or None (grey); None: all grey.
+        most: show at most so many, the first.
+    """
+    pairs = np.asarray(pairs)[:most]
+    told = [None] * len(pairs) if answers is None else answers[: len(pairs)]
+    tiles = [_tile(data, pair, answer) for pair, answer in zip(pairs, told, strict=True)]
+    width, height = tiles[0].size if tiles else (1, 1)
+    across, down = min(_ACROSS, max(1, len(tiles))), max(1, -(-len(tiles) // _ACROSS))
+    sheet = Image.new("RGB", (across * (width + _GAP) - _GAP, down * (height + _GAP) - _GAP), _PAPER)
+    for place, tile in enumerate(tiles):
+        sheet.paste(tile, ((place % _ACROSS) * (width + _GAP), (place // _ACROSS) * (height + _GAP)))
+    buffer = io.BytesIO()
+    sheet.save(buffer, "JPEG", quality=85)
+    return buffer.getvalue()
+
+
+def _tile(data: ReidData, pair: np.ndarray, answer: np.ndarray | None) -> Image.Image:
+    width = round(_HEIGHT * data.size[1] / data.size[0])
+    colour = _OPEN if answer is None else _SAME if bool(answer) else _DIFFERENT
+    tile = Image.new("RGB", (2 * width + 3 * _FRAME, _HEIGHT + 2 * _FRAME), colour)
+    for place, source in enumerate(pair):
+        crop = Image.fromarray(data.image(int(source))).resize((width, _HEIGHT), Image.Resampling.BICUBIC)
+        tile.paste(crop, (_FRAME + place * (width + _FRAME), _FRAME))
+    if answer is not None and not bool(answer):
+        middle = width + _FRAME + _FRAME // 2
+        ImageDraw.Draw(tile).line((middle, _FRAME, middle, _FRAME + _HEIGHT), fill=_PAPER, width=2)
+    return tile
