@@ -163,7 +163,8 @@ def _part_gains(
 def _bought(cells: Sequence[Cell], budgets: Sequence[int]) -> dict[str, dict[str, float]]:
     bought = {}
     for budget in budgets:
-        rows = [b["amounts"] for c in cells for b in c.get("bought") or () if b["labels"] == budget]
+        # A task that does not count what answers hold has nothing here, though its metric may have parts.
+        rows = [b["amounts"] for c in cells for b in c.get("bought") or () if b["labels"] == budget and b["amounts"]]
         if rows:
             means = np.asarray(rows, dtype=np.float64).mean(axis=0).tolist()
             bought[str(budget)] = dict(zip(cells[0]["parts"], means, strict=True))
