@@ -58,6 +58,13 @@ def test_targets_by_hand(selector, expected):
     assert target.seen == [(False, 2)]
 
 
+def test_plain_dqn_takes_the_target_networks_maximum():
+    online, target = Table(0), Table(1).eval()
+    targets = double_dqn_targets(table_batch(), online, target, 0.5, "max")
+    assert targets.tolist() == [1 + 0.5 * 20, -1 + 0.5 * 3, 0.5]  # 90 is masked
+    assert (online.seen, target.seen) == ([], [(False, 2)])
+
+
 def test_nothing_goes_on():
     batch = table_batch()
     batch.ended[:] = True

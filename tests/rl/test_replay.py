@@ -165,7 +165,32 @@ def test_a_restored_replay_gives_the_same_samples_and_still_shares():
     for name in ("states", "candidates", "actions", "rewards", "next_candidates", "next_mask", "ended"):
         assert torch.equal(getattr(ours, name), getattr(theirs, name)), name
     assert len({id(m) for item in again._kept for m in (item.before, item.after) if m}) == 3  # 3, 4 and the new one
-    assert len([name for name in arrays if name.endswith("/state")]) == 3  # 2, 3 and 4
+    (states,) = [array for name, array in arrays.items() if name.endswith("/state")]
+    assert len(states) == 3  # 2, 3 and 4, in one array because their shapes are one
+
+
+def test_moments_of_several_shapes_survive_a_snapshot():
+    wide, narrow = moment(1.0), moment(2.0)
+    narrow = Moment(narrow.state, narrow.candidates[:, :2], narrow.mask[:, :2])
+    replay, again = Replay(4), Replay(4)
+    replay.add(wide, np.array([1, 0]), 0.5, narrow)
+    replay.add(narrow, np.array([0, 1]), 0.25, wide)
+    again.restore(replay.snapshot())
+    for before, after in zip(replay._kept, again._kept, strict=True):
+        np.testing.assert_array_equal(before.before.candidates, after.before.candidates)
+        np.testing.assert_array_equal(before.after.mask, after.after.mask)
+
+
+def test_what_followed_last_can_be_shared_and_all_be_forgotten():
+    replay, first, second = Replay(4), moment(0), moment(1)
+    assert replay.newest_after is None
+    replay.add(first, np.array([0, 0]), 0.0, second)
+    assert replay.newest_after is second
+    replay.add(second, np.array([0, 0]), 0.0, None)
+    assert replay.newest_after is None
+    replay.clear()
+    assert len(replay) == 0
+    assert replay.newest_after is None
 
 
 def test_an_empty_replay_survives_a_snapshot():

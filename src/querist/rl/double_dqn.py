@@ -10,7 +10,7 @@ A value network is a module ``network(states, candidates, mask) -> values``:
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -22,6 +22,8 @@ from querist.nn.optimiser import Optimiser
 from querist.nn.runtime import arrays_to_state, state_to_arrays
 from querist.rl.replay import Batch, Moment
 
+Selector = Literal["online", "target", "max"]
+
 
 @dataclass(frozen=True)
 class DoubleDqnSettings:
@@ -30,7 +32,8 @@ class DoubleDqnSettings:
     Args:
         gamma: discount per step.
         selector: which network chooses the next action, the other one values it. ``online`` is double DQN (van
-            Hasselt et al. 2016) and what RALIS's code does; ``target`` is what its paper says.
+            Hasselt et al. 2016) and what RALIS's code does; ``target`` is what its paper says. ``max``: the target
+            network does both, which is plain DQN (Mnih et al. 2015).
         loss: ``huber`` (smooth L1, quadratic up to 1) or ``squared``, the mean over the batch.
         optimiser: of constant rate.
         decay: factor on the learning rate after each gradient step; 1 keeps it.
@@ -42,7 +45,7 @@ class DoubleDqnSettings:
     """
 
     gamma: float = 0.999
-    selector: Literal["online", "target"] = "online"
+    selector: Selector = "online"
     loss: Literal["huber", "squared"] = "huber"
     optimiser: Optimiser = field(default_factory=lambda: Optimiser("sgd", 1e-3, momentum=0.95, weight_decay=1e-3))
     decay: float = 1.0
@@ -52,7 +55,7 @@ class DoubleDqnSettings:
     def __post_init__(self) -> None:
         ranges = {
             "gamma must lie in [0, 1]": 0 <= self.gamma <= 1,
-            "selector must be online or target": self.selector in ("online", "target"),
+            "selector must be online, target or max": self.selector in get_args(Selector),
             "loss must be huber or squared": self.loss in ("huber", "squared"),
             "the optimiser's schedule must be constant, decay acts on its rate": self.optimiser.schedule == "constant",
             "decay must lie in (0, 1]": 0 < self.decay <= 1,
@@ -71,7 +74,7 @@ def chosen_values(batch: Batch, network: nn.Module) -> Tensor:
 
 @torch.no_grad()
 def double_dqn_targets(
-    batch: Batch, online: nn.Module, target: nn.Module, gamma: float, selector: Literal["online", "target"] = "online"
+    batch: Batch, online: nn.Module, target: nn.Module, gamma: float, selector: Selector = "online"
 ) -> Tensor:
     """What the values should be: r + gamma * Q(s', argmax_a Q(s', a)), one network choosing and the other valuing.
 
@@ -82,7 +85,7 @@ def double_dqn_targets(
         batch: n sub-transitions.
         online: the network that learns; ``target`` its older copy.
         gamma: discount per step.
-        selector: which of the two chooses.
+        selector: which of the two chooses; ``max``: the target network, which also judges.
 
     Returns:
         (n,) float32; the reward alone where the sub-transition ended. A masked candidate is never chosen.
@@ -92,9 +95,12 @@ def double_dqn_targets(
     if not bool(goes_on.any()):
         return targets
     inputs = batch.next_states[goes_on], batch.next_candidates[goes_on], batch.next_mask[goes_on]
-    chooses, judges = (online, target) if selector == "online" else (target, online)
-    best = chooses(*inputs).masked_fill(~inputs[2], -torch.inf).argmax(dim=1, keepdim=True)
-    targets[goes_on] += gamma * judges(*inputs).gather(1, best)[:, 0]
+    chooses = online if selector == "online" else target
+    judges = online if selector == "target" else target
+    values = judges(*inputs)
+    preferences = values if chooses is judges else chooses(*inputs)
+    best = preferences.masked_fill(~inputs[2], -torch.inf).argmax(dim=1, keepdim=True)
+    targets[goes_on] += gamma * values.gather(1, best)[:, 0]
     return targets
 
 

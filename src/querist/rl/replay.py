@@ -138,6 +138,18 @@ class Replay:
         if ours != theirs:
             raise ValueError(f"a moment has state and feature shapes {ours}, the ones before it had {theirs}")
 
+    def clear(self) -> None:
+        """Forget everything: for when the numbers in it have come to mean something else."""
+        self._kept.clear()
+
+    @property
+    def newest_after(self) -> Moment | None:
+        """What followed the sub-transition stored last; None if it ended, or nothing is stored.
+
+        A learner that makes its moments anew in each step can share this one where its own is equal.
+        """
+        return self._kept[-1].after if self._kept else None
+
     def sample(self, count: int, rng: np.random.Generator) -> Batch:
         """A uniform sample without repeats.
 
@@ -180,7 +192,7 @@ class Replay:
             for item in self._kept
         ]
         state = {
-            "moments": [{f.name: torch.from_numpy(getattr(m, f.name)) for f in fields(m)} for m in moments],
+            "moments": _stacks(moments),
             "rows": torch.tensor(rows, dtype=torch.int64).reshape(-1, 4),
             "rewards": torch.tensor([item.reward for item in self._kept], dtype=torch.float64),
         }
@@ -189,13 +201,30 @@ class Replay:
     def restore(self, arrays: Mapping[str, np.ndarray], prefix: str = "replay") -> None:
         """Back to a snapshot; samples are the same from there on."""
         state = arrays_to_state(arrays, prefix)
-        moments = [Moment(**{name: value.numpy() for name, value in moment.items()}) for moment in state["moments"]]
+        found: dict[int, Moment] = {}
+        for stack in state["moments"]:
+            arrays_of = [stack[f.name].numpy() for f in fields(Moment)]
+            found |= {place: Moment(*each) for place, *each in zip(stack["places"].tolist(), *arrays_of, strict=True)}
+        moments = [found[place] for place in range(len(found))]
         self._kept.clear()
         for (before, after, pool, action), reward in zip(
             state["rows"].tolist(), state["rewards"].tolist(), strict=True
         ):
             follower = None if after < 0 else moments[after]
             self._kept.append(_SubTransition(moments[before], follower, pool, action, reward))
+
+
+def _stacks(moments: Sequence[Moment]) -> list[dict[str, torch.Tensor]]:
+    """Moments of equal shapes in one array each, with their places: thousands of small arrays are slow to write."""
+    alike: dict[tuple[object, ...], list[int]] = {}
+    for place, moment in enumerate(moments):
+        arrays = [getattr(moment, f.name) for f in fields(moment)]
+        alike.setdefault(tuple((a.shape, a.dtype.str) for a in arrays), []).append(place)
+    return [
+        {"places": torch.tensor(places)}
+        | {f.name: torch.from_numpy(np.stack([getattr(moments[i], f.name) for i in places])) for f in fields(Moment)}
+        for places in alike.values()
+    ]
 
 
 def _collate(pools: Sequence[tuple[Moment, int]]) -> tuple[Tensor, Tensor, Tensor]:

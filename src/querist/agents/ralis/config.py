@@ -62,7 +62,7 @@ class Ralis:
     evaluate_first: bool = True
     reward: Literal["metric", "influence"] = "influence"
     hide_labelled: float = 0.25
-    episodes: int = 150
+    episodes: int = 120
     budget: int = 240
     pool_train: int = 20
     pool_deploy: int = 100
@@ -77,16 +77,16 @@ class Ralis:
     loss: Literal["huber", "squared"] = "huber"
     replay: int = 1_000_000
     batch: int = 64
-    updates: int = 2
+    updates: int = 4
     optimiser: Literal["sgd", "adamw"] = "adamw"
     learning_rate: float = 1e-3
     decay: float = 1.0
-    weight_decay: float = 1e-3
+    weight_decay: float = 1e-2
     target_every: int = 20
     target_per_episode: bool = False
     epsilon_floor: float = 0.3
     epsilon_span: float = 0.7
-    epsilon_decay: float = 1000.0
+    epsilon_decay: float = 500.0
     checkpoint: Literal["last", "best"] = "last"
     check_games: int = 8
 
@@ -159,6 +159,7 @@ FAITHFUL = Ralis(
     epsilon_floor=0.05,
     epsilon_span=0.85,
     epsilon_decay=10.0,
+    weight_decay=1e-3,
 )
 """What the released code does on CamVid (ALGORITHMS 1.3, 1.5). On Cityscapes: replay 3,200, learning rate 1e-4,
 50 episodes of 3,840 questions, 100 candidates per pool in deployment."""
