@@ -38,8 +38,9 @@ def _parser() -> Any:
 
 def _add_players(verb: Callable[[str, str], Any]) -> None:
     """The verbs that play: demo, compare, train, run."""
-    demo = verb("demo", "See it work in about two minutes on scenes drawn for it; needs no download.")
-    demo.add_argument("--out", type=str, default="querist-demo", help="where the demo's folder is made")
+    demo = verb("demo", "See it work in about two minutes on images drawn for it; needs no download.")
+    demo.add_argument("which", type=str, nargs="?", default="regions", help="regions (segmentation) or reid (pairs)")
+    demo.add_argument("--out", type=str, default=None, help="the demo's folder (default: querist-demo[-reid])")
 
     compare = verb("compare", "Compare strategies fairly, over seeds, and write summary.json and report.html.")
     compare.add_argument("recipe", type=str, help=_RECIPE)

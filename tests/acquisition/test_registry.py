@@ -7,14 +7,17 @@ import pytest
 
 from querist.acquisition.entropy import Entropy
 from querist.acquisition.random import Random
-from querist.acquisition.registry import CLASSES, FORMS, GLOBAL_ONLY, GroupForm, names, strategy
+from querist.acquisition.registry import CLASSES, FORMS, GLOBAL_ONLY, PAIRS, GroupForm, names, pair_names, strategy
 from querist.core.candidates import ClusterPools, GlobalPool
 from querist.core.observation import Field
 from querist.core.plugin import load_class
 from querist.core.policy import Acquisition, Policy
 from querist.core.task import Embeds, EstimatesInfluence
 from querist.errors import QueristError
+from querist.pairs.anchors import AnchorNeighbours
+from querist.pairs.settings import PairSettings
 from toy import ToyTask
+from toy_pairs import ToyPairs
 
 
 class Whole(ToyTask):
@@ -130,3 +133,29 @@ def test_a_task_that_lacks_a_field_is_refused_before_the_run():
 def test_groups_have_a_size(shape):
     with pytest.raises(QueristError, match="groups of"):
         GroupForm(*shape)
+
+
+def test_every_name_for_pairs_makes_a_strategy_on_one_kind_of_candidates():
+    settings = PairSettings(neighbours=3, mutual=2, per_anchor=2)
+    task = ToyPairs()
+    for name in pair_names():
+        found = strategy(name, task, pairs=settings)
+        assert isinstance(found.candidates, AnchorNeighbours)
+        assert found.candidates.space.settings == settings
+        assert isinstance(found.policy, load_class(PAIRS.get(name, CLASSES["random"]), Policy))
+
+
+def test_pairs_have_no_forms():
+    with pytest.raises(QueristError, match="'random/group': questions about pairs have no forms"):
+        strategy("random/group", ToyPairs())
+
+
+@pytest.mark.parametrize("name", [name for name in pair_names() if name not in ("random", "strengthened_random")])
+def test_strategies_for_pairs_want_embedded_sources(name):
+    with pytest.raises(QueristError, match="EmbedsSources"):
+        strategy(name, Whole())
+
+
+def test_strategies_for_regions_want_fields_that_pairs_lack():
+    with pytest.raises(QueristError, match="entropy"):
+        strategy("entropy", ToyPairs())

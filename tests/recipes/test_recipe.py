@@ -4,9 +4,10 @@ import pytest
 import torch
 import yaml
 
+from querist.core.problem import Problem
 from querist.errors import QueristError
 from querist.recipes.recipe import Recipe, load_recipe, parse_recipe, shipped
-from querist.tasks.segmentation.problem import RegionProblem
+from querist.tasks.reid.problem import ReidProblem
 
 TINY = """
 problem:
@@ -25,16 +26,18 @@ def tiny(*overrides):
 def test_what_is_shipped_can_be_used(name):
     loaded = load_recipe(name)
     assert isinstance(loaded.recipe, Recipe)
-    assert isinstance(loaded.recipe.problem, RegionProblem)
+    assert isinstance(loaded.recipe.problem, Problem)
     assert loaded.name == name
     assert re.fullmatch("[0-9a-f]{16}", loaded.hash)
     again = parse_recipe("other", loaded.text)  # a run keeps the text and is resumed from it
     assert (again.hash, again.text) == (loaded.hash, loaded.text)
-    assert loaded.recipe.batch == loaded.recipe.groups.count  # or its strategies in group form could not play
+    about_pairs = isinstance(loaded.recipe.problem, ReidProblem)
+    # Otherwise neighbours could not be offered, or strategies in group form could not play.
+    assert loaded.recipe.batch == (1 if about_pairs else loaded.recipe.groups.count)
 
 
 def test_there_is_something_shipped():
-    assert {"camvid", "camvid-small", "demo"} <= set(shipped())
+    assert {"camvid", "camvid-small", "demo", "market-small", "market", "duke", "cuhk03", "demo-reid"} <= set(shipped())
 
 
 def test_types_are_as_declared_and_defaults_filled_in():

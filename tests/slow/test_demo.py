@@ -39,3 +39,20 @@ def test_the_demo_from_nothing(tmp_path):
     assert not re.search(r'(src|href)="https?:', page)
     assert page.count("data:image/jpeg;base64,") == 4 * 4  # four steps of each strategy, as pictures
     assert not list((tmp_path / "demo" / ".work").glob("*.json"))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(bool(os.environ.get("QUERIST_SLOW_SAMPLE")), reason="two minutes: in the whole slow tier only")
+def test_the_demo_about_pairs(tmp_path):
+    environment = os.environ | {"QUERIST_CACHE": str(tmp_path / "cache"), "COLUMNS": "120"}
+    command = [sys.executable, "-m", "querist.cli", "demo", "reid", "--out", str(tmp_path / "demo")]
+    played = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=1500, check=False)
+    assert played.returncode == 0, played.stderr
+    summary = json.loads((tmp_path / "demo" / "summary.json").read_text())
+    assert set(summary["strategies"]) == {"random", "strengthened_random", "nearest_first", "dral/sound"}
+    assert summary["full_supervision"] > summary["start"] + 5
+    for cell in (tmp_path / "demo" / "cells").glob("[!_]*.json"):
+        ledger = json.loads(cell.read_text())["ledger"]
+        assert (ledger["spent"], ledger["answers"], ledger["repeats"]) == (1000, 1000, 0)
+    card = PolicyCard.load(tmp_path / "demo" / "policies" / "dral__sound--p0")
+    assert (len(card.curve), card.settings["neighbours"], card.settings["per_anchor"]) == (2, 20, 5)

@@ -2,7 +2,8 @@
 
 ``entropy/global`` takes the best of the whole pool, ``entropy/group`` the best of each of K random pools, as the RALIS
 paper lets its baselines choose. A name without a form is global. A user's own strategy is named by its class path:
-``mypackage.mymodule.MyPolicy/group``.
+``mypackage.mymodule.MyPolicy/group``. Where units are pairs, candidates are the neighbours of one image after another,
+and there are no forms.
 """
 
 from dataclasses import dataclass
@@ -11,9 +12,11 @@ from querist.core.candidates import Candidates, ClusterPools, GlobalPool
 from querist.core.featuriser import FieldFeaturiser
 from querist.core.plugin import construct
 from querist.core.policy import Policy
+from querist.core.pool import PairPool
 from querist.core.step import Featuriser
 from querist.core.task import Task
 from querist.errors import QueristError
+from querist.pairs.settings import PairSettings
 
 CLASSES = {
     "random": "querist.acquisition.random.Random",
@@ -28,6 +31,14 @@ CLASSES = {
     "expected_influence": "querist.acquisition.expected_influence.ExpectedInfluence",
     "true_gain": "querist.acquisition.true_gain.TrueGain",
 }
+PAIRS = {
+    "strengthened_random": "querist.acquisition.strengthened_random_pairs.StrengthenedRandomPairs",
+    "nearest_first": "querist.acquisition.nearest_first.NearestFirst",
+    "qiu": "querist.acquisition.qiu.QueryInstanceUncertainty",
+    "qbc": "querist.acquisition.qbc.QueryByCommittee",
+    "graph_density": "querist.acquisition.graph_density.GraphDensity",
+}
+"""Strategies about pairs of images; where units are pairs, these names come first."""
 FORMS = ("global", "group")
 GLOBAL_ONLY = ("typiclust", "prob_cover")
 """What their classes say in ``forms``, known here too: listing names must not import torch."""
@@ -55,22 +66,27 @@ class Strategy:
     featuriser: Featuriser
 
 
-def strategy(name: str, task: Task, groups: GroupForm | None = None) -> Strategy:
+def strategy(name: str, task: Task, groups: GroupForm | None = None, pairs: PairSettings | None = None) -> Strategy:
     """The strategy of a name, for a task.
 
     Args:
-        name: see the module; ``groups`` the shape of the group form.
+        name: see the module; ``groups`` the shape of the group form, ``pairs`` of questions about pairs.
         task: its fields are checked here, before anything runs.
 
     Raises:
         QueristError: unknown name or form, or the task lacks what the strategy needs.
     """
     base, slash, form = name.partition("/")
-    if base not in CLASSES and "." not in base:
-        raise QueristError(f"there is no strategy {name!r}", f"choose among {', '.join(names())}, or a class path")
+    if base not in CLASSES and base not in PAIRS and "." not in base:
+        raise QueristError(
+            f"there is no strategy {name!r}",
+            f"choose among {', '.join(dict.fromkeys(names() + pair_names()))}, or a class path",
+        )
     if slash and form not in FORMS:
         raise QueristError(f"{name!r}: there is no form {form!r}", f"choose among {', '.join(FORMS)}")
-    policy: Policy = construct(CLASSES.get(base, base), {}, expected=Policy)
+    about_pairs = isinstance(task.pool, PairPool)
+    path = PAIRS.get(base) if about_pairs or base not in CLASSES else None
+    policy: Policy = construct(path or CLASSES.get(base, base), {}, expected=Policy)
     if (form or "global") not in policy.forms:
         raise QueristError(
             f"{base!r} has no {form or 'global'} form: how it chooses does not allow it",
@@ -78,13 +94,31 @@ def strategy(name: str, task: Task, groups: GroupForm | None = None) -> Strategy
         )
     policy.check(task)
     shape = groups or GroupForm()
-    usual = ClusterPools(shape.count, shape.size) if form == "group" else GlobalPool()
-    candidates = policy.own_candidates(form or "global", shape.count) or usual
+    candidates = policy.own_candidates(form or "global", shape.count)
+    if candidates is None and about_pairs:
+        if slash:
+            raise QueristError(f"{name!r}: questions about pairs have no forms", f"write {base!r}")
+        candidates = neighbours(pairs)
+    elif candidates is None:
+        candidates = ClusterPools(shape.count, shape.size) if form == "group" else GlobalPool()
     return Strategy(name, policy, candidates, policy.own_featuriser(task) or FieldFeaturiser(task, policy.fields))
 
 
+def neighbours(pairs: PairSettings | None) -> Candidates:
+    """How pairs are offered; imported when it is used, because it needs torch."""
+    from querist.pairs.anchors import AnchorNeighbours
+    from querist.pairs.space import PairSpace
+
+    return AnchorNeighbours(PairSpace(pairs))
+
+
 def names() -> list[str]:
-    """All names that need no class path."""
+    """All names of strategies for other pools than those of pairs that need no class path."""
     plain = ["random", "strengthened_random"]
     forms = {base: FORMS[:1] if base in GLOBAL_ONLY else FORMS for base in CLASSES if base not in plain}
     return plain + [f"{base}/{form}" for base in forms for form in forms[base]]
+
+
+def pair_names() -> list[str]:
+    """All names of strategies for pools of pairs that need no class path."""
+    return ["random", *PAIRS]

@@ -94,7 +94,7 @@ def _check(loaded: LoadedRecipe, data: Path) -> tuple[str, Setup]:
         if name in taught:
             check(loaded, setup, name)
         else:
-            strategy(name, setup.task, recipe.groups)
+            strategy(name, setup.task, recipe.groups, recipe.pairs)
     others = recipe.seeds[1:2] if taught else ()
     if any(set_up(loaded, data, seed).split.digest() != setup.split.digest() for seed in others):
         raise QueristError(

@@ -1,37 +1,92 @@
-"""``querist demo``: the whole loop on scenes drawn for it."""
+"""``querist demo``: the whole loop on images drawn for it."""
 
 import json
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from querist.commands.compare import compare, table
 from querist.commands.show import console, say
-from querist.demo.scenes import write_scenes
+from querist.errors import QueristError
 from querist.recipes.recipe import load_recipe
 
-SCENES = {"train": 120, "val": 30, "test": 60}
 
-
-def main(out: str = "querist-demo") -> Path:
-    """Draw scenes, train a policy, compare strategies on them, print a table and the path of the report.
+@dataclass(frozen=True)
+class Demo:
+    """One system's demo.
 
     Args:
-        out: the folder; what was played there before is not played again.
+        recipe: a shipped one, with an ``image`` size.
+        folder: of the drawings, below the demo's.
+        draws: says what is drawn; ``draw`` draws it into a folder, (height, width).
+        words: what is about to be seen.
     """
-    began = time.perf_counter()
-    folder = Path(out)
-    data = folder / "scenes"
-    loaded = load_recipe("demo")
-    size = loaded.config["problem"]["init_args"]["image"]
-    if not (data / "classes.yaml").exists():
-        console.print(f"Drawing {sum(SCENES.values())} street scenes into {data} ...")
-        write_scenes(data, SCENES, size[0], size[1], seed=0)
-    console.print(
+
+    recipe: str
+    folder: str
+    draws: str
+    draw: Callable[[Path, int, int], None]
+    words: str
+
+
+def _scenes(folder: Path, height: int, width: int) -> None:
+    from querist.demo.scenes import write_scenes
+
+    write_scenes(folder, {"train": 120, "val": 30, "test": 60}, height, width, seed=0)
+
+
+def _people(folder: Path, height: int, width: int) -> None:
+    from querist.demo.people import write_people
+
+    write_people(folder, train=120, test=40, images=10, cameras=4, height=height, width=width, seed=0)
+
+
+DEMOS = {
+    "regions": Demo(
+        "demo",
+        "scenes",
+        "210 street scenes",
+        _scenes,
         "First a policy learns what to ask (a quarter of a minute): it plays games with the scenes that are labelled "
         "from the start, and is paid by how much the answers help. Then each strategy, the policy among them, buys "
         "labels of image regions for a small segmentation network, on the same seeds and from the same start; at every "
-        "budget the network is trained anew from its first weights and tested."
-    )
+        "budget the network is trained anew from its first weights and tested.",
+    ),
+    "reid": Demo(
+        "demo-reid",
+        "people",
+        "some 1,300 crops of 160 pedestrians",
+        _people,
+        "First a policy learns which pairs of crops to ask about ('the same person or not?'): it plays games with the "
+        "people who are known from the start, and is paid by how hard each answer was to foresee. Then each strategy, "
+        "the policy among them, asks about pairs of other people, on the same seeds and from the same start; the "
+        "network learns from the answers after every hundred questions, and the policy from each of them.",
+    ),
+}
+
+
+def main(which: str = "regions", out: str | None = None) -> Path:
+    """Draw images, train a policy, compare strategies on them, print a table and the path of the report.
+
+    Args:
+        which: ``regions`` or ``reid``.
+        out: the folder; what was played there before is not played again.
+
+    Raises:
+        QueristError: no such demo.
+    """
+    if which not in DEMOS:
+        raise QueristError(f"there is no demo {which!r}", f"choose among {', '.join(DEMOS)}")
+    began, chosen = time.perf_counter(), DEMOS[which]
+    folder = Path(out or ("querist-demo" if which == "regions" else f"querist-demo-{which}"))
+    data = folder / chosen.folder
+    loaded = load_recipe(chosen.recipe)
+    height, width = loaded.config["problem"]["init_args"]["image"]
+    if not data.exists():
+        console.print(f"Drawing {chosen.draws} into {data} ...")
+        chosen.draw(data, height, width)
+    console.print(chosen.words)
     report = compare(loaded, data, folder)
     console.print(table(json.loads((folder / "summary.json").read_text(encoding="utf-8"))))
     say(f"{time.perf_counter() - began:.0f} seconds. Open the report in a browser: {report}")

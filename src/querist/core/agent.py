@@ -24,6 +24,10 @@ class Agent(ABC):
     """What its rewards are made of. The metric after an update needs a reward set, and games in a cheap stand-in of the
     model; answers alone need neither, so its games are played with the model as it stands."""
 
+    def offered(self, pairs: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Settings that follow from how a recipe offers pairs to every strategy; none for an agent of other units."""
+        return {}
+
     @abstractmethod
     def policy(self, card: PolicyCard) -> Policy:
         """What plays a card of this agent."""

@@ -2,12 +2,10 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from querist.core.candidates import Candidates
 from querist.core.oracle import Oracle
 from querist.core.policy import Policy
-from querist.core.pool import ColumnarPool, Pool
+from querist.core.pool import Pool
 from querist.core.split import Role, Split
 from querist.core.step import Featuriser
 from querist.core.task import Task
@@ -72,10 +70,7 @@ def check_budget(parts: Parts, plan: Plan) -> None:
     Raises:
         QueristError: it is larger than what all units of the pool cost together.
     """
-    if not isinstance(parts.pool, ColumnarPool):
-        return
-    units = parts.pool.units_of(parts.split.sources(Role.POOL))
-    worth = int(np.sum(parts.pool.costs(units)))
+    worth = parts.pool.worth(parts.split.sources(Role.POOL))
     if plan.marks[-1] > worth:
         raise QueristError(
             f"a budget of {plan.marks[-1]} cannot be spent: the whole pool costs {worth}", "lower the budgets"

@@ -61,6 +61,10 @@ class Pool(ABC):
     def costs(self, units: np.ndarray) -> np.ndarray:
         """What asking costs, in whole units of the budget: (n,) -> (n,) int64."""
 
+    @abstractmethod
+    def worth(self, sources: np.ndarray) -> int:
+        """What all units that lie within some sources cost together."""
+
     @property
     def source_count(self) -> int:
         """How many sources (images) there are."""
@@ -143,6 +147,9 @@ class ColumnarPool(Pool):
     def costs(self, units: np.ndarray) -> np.ndarray:
         return np.full(len(units), self.cost, dtype=np.int64)
 
+    def worth(self, sources: np.ndarray) -> int:
+        return len(sources) * len(self.parts) * self.cost
+
 
 class PairPool(Pool):
     """All unordered pairs of images, never listed: 30 million pairs take no memory.
@@ -184,3 +191,6 @@ class PairPool(Pool):
 
     def costs(self, units: np.ndarray) -> np.ndarray:
         return np.ones(len(units), dtype=np.int64)
+
+    def worth(self, sources: np.ndarray) -> int:
+        return len(sources) * (len(sources) - 1) // 2

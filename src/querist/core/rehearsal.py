@@ -106,10 +106,10 @@ class Stage:
             QueristError: the budget is more than the pool of the games.
         """
         scenes = (self.unseen,) if unseen and self.unseen is not None else self.scenes
-        units = min(len(scene.inner.sources(Role.POOL)) for scene in scenes) * self.labels_per_source
-        if budget > units:
+        worth = min(self.pool.worth(scene.inner.sources(Role.POOL)) for scene in scenes)
+        if budget > worth:
             raise QueristError(
-                f"games of {budget} questions, but half of the starting set has only {units} units to ask about",
+                f"games of {budget} questions, but half of the starting set has only {worth} units to ask about",
                 "lower the training's budget, or label more images for the start",
             )
         return Rehearsal(self, scenes, featuriser, budget, keep_given, "unseen" if unseen else "games")

@@ -101,7 +101,7 @@ def named_strategy(recipe: Recipe, setup: Setup, name: str, card: PolicyCard | N
     """
     taught = learned.parse(name)
     if card is None and taught is None:
-        return strategy(name, setup.task, recipe.groups)
+        return strategy(name, setup.task, recipe.groups, recipe.pairs)
     if card is None:
         raise QueristError(
             f"{name} is learned: it needs a policy",

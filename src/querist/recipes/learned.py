@@ -4,7 +4,7 @@ import json
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from querist.acquisition.registry import GroupForm, Strategy
 from querist.core import rng
 from querist.core.answers import Labels
 from querist.core.card import CARD, PolicyCard
+from querist.core.pool import PairPool
 from querist.core.problem import Setup
 from querist.core.split import Role
 from querist.core.task import Rehearses
@@ -25,7 +26,7 @@ if TYPE_CHECKING:  # games need gymnasium, which --help does without
     from querist.core.rehearsal import Scene
     from querist.recipes.recipe import LoadedRecipe
 
-AGENTS = {"ralis": "querist.agents.ralis.agent"}
+AGENTS = {"ralis": "querist.agents.ralis.agent", "dral": "querist.agents.dral.agent"}
 """Modules with an ``AGENT``; imported when one is used, because they need torch."""
 PROFILES = ("sound", "faithful", "untrained", "shuffled")
 DEFAULT = "ralis"
@@ -183,15 +184,15 @@ def check(loaded: "LoadedRecipe", setup: Setup, strategy: str) -> None:
     """
     episodes(loaded, strategy)
     given, rewarding = (len(setup.split.sources(role)) for role in (Role.START, Role.REWARD))
-    by_metric = agent(_learned(strategy).agent).paid_by == "metric"
-    if given < 2 or (by_metric and not rewarding):
+    if agent(_learned(strategy).agent).paid_by == "answers":
+        _check_answers(setup, strategy, given)
+        return
+    if given < 2 or not rewarding:
         raise QueristError(
             f"policies are trained on the starting set and paid by the reward set; here these are {given} and "
             f"{rewarding} images",
             "label two images or more for the start (problem.start), and name a reward set (problem.reward)",
         )
-    if not by_metric:
-        return
     if loaded.recipe.groups.count != loaded.recipe.batch:
         raise QueristError(
             f"{strategy} asks one question of each pool: {loaded.recipe.groups.count} pools, a batch of "
@@ -202,6 +203,19 @@ def check(loaded: "LoadedRecipe", setup: Setup, strategy: str) -> None:
         raise QueristError(
             f"{type(setup.task).__name__} has no cheap stand-in to train policies in",
             "set train.rehearsal=false: slower, but every model can; or give a model that splits at its head",
+        )
+
+
+def _check_answers(setup: Setup, strategy: str, given: int) -> None:
+    if not isinstance(setup.pool, PairPool):
+        raise QueristError(
+            f"{strategy} asks about pairs of images, and the units here are those of a {type(setup.pool).__name__}",
+            "use it with a task about pairs, such as re-identification",
+        )
+    if given < 2:
+        raise QueristError(
+            f"{strategy} plays its games with the labelled source, and here that is {given} images",
+            "give more people (problem.start), or let it learn while it asks alone (train.settings: episodes: 0)",
         )
 
 
@@ -228,7 +242,9 @@ def train(
     check(loaded, setup, strategy)
     what, training, task = _learned(strategy), loaded.recipe.train, setup.task
     untouched = task.snapshot()
-    scenes = [_scene(loaded, setup, strategy, untouched, number, turn) for turn in range(training.halves + 1)]
+    plays = episodes(loaded, strategy) > 0 or agent(what.agent).paid_by == "metric"  # which looks at its scenes anyway
+    turns = training.halves + 1 if plays else 0
+    scenes = [_scene(loaded, setup, strategy, untouched, number, turn) for turn in range(turns)]
     with tempfile.TemporaryDirectory() as folder:
         stage = Stage(
             Path(folder),
@@ -238,7 +254,7 @@ def train(
             setup.labels_per_source,
             loaded.recipe.batch,
             training.update,
-            scenes[-1],
+            scenes[-1] if scenes else None,
         )
         changes = _changes(loaded, what)
         card = agent(what.agent).train(what.profile, changes, stage, number, what.control, watch)
@@ -286,7 +302,8 @@ def names() -> list[str]:
 
 
 def _changes(loaded: "LoadedRecipe", what: Learned) -> Mapping[str, Any]:
-    return (loaded.recipe.train.settings or {}).get(f"{what.agent}/{what.profile}") or {}
+    own = (loaded.recipe.train.settings or {}).get(f"{what.agent}/{what.profile}") or {}
+    return {**agent(what.agent).offered(asdict(loaded.recipe.pairs)), **own}
 
 
 def _about(loaded: "LoadedRecipe", setup: Setup, number: int) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import yaml
 from querist.acquisition.registry import GroupForm
 from querist.core.problem import Problem
 from querist.errors import QueristError
+from querist.pairs.settings import PairSettings
 from querist.recipes.learned import Training
 
 DEFAULTS = 1
@@ -48,6 +49,7 @@ class Recipe:
         budgets: at which a final training is measured, in labels; the last is what is spent.
         batch: questions per step.
         groups: the candidate pools of strategies in group form.
+        pairs: how questions about pairs are offered, to every strategy alike; other tasks have no use for it.
         steps: how long each training is.
         update_every: update the model after every so many steps.
         close_every: write a snapshot after every so many steps; those between are played again on resuming. Not part of
@@ -67,6 +69,7 @@ class Recipe:
     budgets: tuple[int, ...]
     batch: int = 24
     groups: GroupForm = field(default_factory=GroupForm)
+    pairs: PairSettings = field(default_factory=PairSettings)
     steps: Steps = field(default_factory=Steps)
     update_every: int = 1
     close_every: int = 1
@@ -119,11 +122,7 @@ class LoadedRecipe:
     @property
     def hash(self) -> str:
         """16 hexadecimal digits over everything that a cell's numbers depend on, but strategy and seed."""
-        kept = {
-            key: value
-            for key, value in self.chosen.items()
-            if key not in ("strategies", "seeds", "data", "train", "close_every")
-        }
+        kept = {key: value for key, value in self.chosen.items() if key not in _NO_MATTER}
         return hashlib.sha256(json.dumps([DEFAULTS, kept], sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -167,7 +166,7 @@ def parse_recipe(name: str, text: str, overrides: Sequence[str] = ()) -> LoadedR
             raise QueristError(f"recipe {name}: not a mapping of keys to values", "see the shipped recipes")
         for override in overrides:
             _override(raw, override)
-        for key in ("steps", "groups", "train"):
+        for key in ("steps", "groups", "pairs", "train"):
             if not isinstance(raw.get(key, {}), dict):
                 raise ValueError(f"{key} must be a mapping of keys to values, not {raw[key]!r}")
         merged = parser.parse_object(raw)

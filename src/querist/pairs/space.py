@@ -1,0 +1,96 @@
+"""What the candidates and the graph of pair questions share: geometry, the order of the anchors, the present visit."""
+
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from querist.core import rng
+from querist.core.questions import Question
+from querist.core.split import Role
+from querist.core.step import Game
+from querist.pairs.neighbourhoods import Neighbourhoods, NeighbourIndex, pair_pool
+from querist.pairs.settings import PairSettings
+
+
+@dataclass(frozen=True, eq=False)
+class Offered:
+    """The neighbours that are offered beside an anchor.
+
+    Args:
+        nodes: (n,) images, nearest first; ``rows`` (n,) their rows in the neighbourhoods.
+        units: (n,) the pairs with the anchor.
+        asked: (n,) bool, pairs that were asked about, under whichever anchor.
+    """
+
+    nodes: np.ndarray
+    rows: np.ndarray
+    units: np.ndarray
+    asked: np.ndarray
+
+
+class PairSpace:
+    """Everything here is a function of the game, its view and its task; what is kept is a cache.
+
+    Args:
+        settings: the numbers.
+    """
+
+    def __init__(self, settings: PairSettings | None = None) -> None:
+        self.settings = settings or PairSettings()
+        self._index = NeighbourIndex(self.settings)
+        self._orders: WeakKeyDictionary[Game, np.ndarray] = WeakKeyDictionary()
+        self._visits: WeakKeyDictionary[Game, list[Question]] = WeakKeyDictionary()
+
+    def neighbourhoods(self, game: Game) -> Neighbourhoods:
+        """The pool as the task sees it now."""
+        return self._index.of(game)
+
+    def anchors(self, game: Game) -> np.ndarray:
+        """All images of the pool, in the hashed order in which they become anchors; (n,) int64."""
+        if game not in self._orders:
+            sources = game.split.sources(Role.POOL)
+            keys = rng.keys(sources, game.seed, "anchors", game.episode)
+            self._orders[game] = sources[np.argsort(keys, kind="stable")]
+        return self._orders[game]
+
+    def visit(self, game: Game) -> list[Question]:
+        """The questions since the last change of anchor, in their order; empty before the first question.
+
+        Read from the ledger, one step back after another, unless the visit is one question longer than when it was
+        last read.
+        """
+        last = game.view.last_question
+        if last is None:
+            return []
+        kept = self._visits.get(game, [])
+        if not kept or kept[-1].id != last.id:
+            known = bool(kept) and kept[-1].context == last.context and kept[-1].step == last.step - 1
+            self._visits[game] = kept = [*kept, last] if known else _read_visit(game, last)
+        return kept
+
+    def offered(self, game: Game, anchor: int) -> Offered:
+        """The nearest n_s neighbours of an anchor, or the next shell of n_s if all of these were asked about.
+
+        Where every shell was, the last one is returned: nothing of it is left.
+        """
+        near, size = self.neighbourhoods(game), self.settings.neighbours
+        rows, start = near.nearest[near.row(anchor)], 0
+        while True:
+            shell = rows[start : start + size]
+            nodes = near.sources[shell]
+            units = pair_pool(game).pair(np.full(len(nodes), anchor), nodes)
+            asked = game.view.was_asked(units)
+            start += size
+            if start >= len(rows) or not asked.all():
+                return Offered(nodes, shell, units, asked)
+
+
+def _read_visit(game: Game, last: Question) -> list[Question]:
+    visit = [last]
+    for step in range(last.step - 1, -1, -1):
+        before = game.ledger.questions(game.id, game.pool, step)
+        if not before or before[-1].context != last.context:
+            break
+        visit = [*before, *visit]
+    return visit

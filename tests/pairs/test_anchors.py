@@ -1,0 +1,142 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from querist.acquisition.random import Random
+from querist.core.featuriser import FieldFeaturiser
+from querist.core.policy import Selection
+from querist.errors import QueristError
+from querist.pairs.anchors import AnchorNeighbours
+from querist.pairs.featuriser import PairGraph
+from querist.pairs.settings import PairSettings
+from querist.pairs.space import PairSpace
+from toy_pairs import Shy, ToyPairs, asked, first, pair_game, play, whole_pool
+
+SMALL = PairSettings(neighbours=4, mutual=2, per_anchor=3, shells=2)
+
+
+def candidates(settings=SMALL):
+    return AnchorNeighbours(PairSpace(settings))
+
+
+def at_random(seen, k, stream):
+    return Random().select(seen, k, stream)
+
+
+def anchors_of(outcomes):
+    """Anchors in the order of their visits, and how long each was."""
+    found = []
+    for context, _ in asked(outcomes):
+        if found and found[-1][0] == context:
+            found[-1][1] += 1
+        else:
+            found.append([context, 1])
+    return found
+
+
+def test_every_image_is_browsed_once_before_any_is_browsed_again(tmp_path):
+    game = pair_game(tmp_path, ToyPairs(), candidates(), PairGraph())
+    visits = anchors_of(play(game, first, steps=24 * 3 + 9))
+    names = [game.pool.source_name(source) for source in game.candidates.space.anchors(game)]
+    assert [name for name, _ in visits[:24]] == names
+    assert [name for name, _ in visits[24:27]] == names[:3]
+    assert max(length for _, length in visits) == 3
+
+
+def test_a_group_is_the_neighbours_in_their_order_with_asked_pairs_masked_out(tmp_path):
+    task = ToyPairs()
+    game = pair_game(tmp_path, task, candidates(), PairGraph())
+    space = game.candidates.space
+    offered = game.candidates.build(game, 0)
+    anchor = int(space.anchors(game)[0])
+    near = space.neighbourhoods(game)
+    nodes = near.sources[near.nearest[near.row(anchor), :4]]
+    assert offered.units.tolist() == [game.pool.pair(np.full(4, anchor), nodes).tolist()]
+    assert offered.mask.all()
+    assert offered.context == (game.pool.source_name(anchor),)
+    play(game, lambda seen, k, stream: Selection(np.array([[2]])), steps=1)
+    later = game.candidates.build(game, 1)
+    assert later.mask.tolist() == [[True, True, False, True]]
+    assert later.units[0, [0, 1, 3]].tolist() == offered.units[0, [0, 1, 3]].tolist()
+    assert later.units[0, 2] == -1
+    assert later.context == offered.context
+
+
+def test_a_pair_asked_about_under_one_anchor_is_masked_under_the_other(tmp_path):
+    """Four images, all of them neighbours: six pairs, though there are twelve questions to be put."""
+    task = ToyPairs(people=2, each=2)
+    game = pair_game(tmp_path, task, candidates(PairSettings(3, 2, 3, 1)), PairGraph())
+    outcomes = play(game, first)
+    assert [length for _, length in anchors_of(outcomes)] == [3, 2, 1]
+    assert len({unit for _, unit in asked(outcomes)}) == 6
+    assert not game.candidates.build(game, 6).mask.any()
+    assert game.candidates.build(game, 6).context is None
+
+
+def test_a_question_nobody_could_answer_counts_and_is_not_offered_again(tmp_path):
+    task = ToyPairs()
+    game = pair_game(tmp_path, task, candidates(), PairGraph(), oracle=Shy(task))
+    outcomes = play(game, first, steps=30)
+    assert sum(outcome.answers[0] is None for outcome in outcomes) == 10
+    assert len({unit for _, unit in asked(outcomes)}) == 30
+    assert [length for _, length in anchors_of(outcomes)] == [3] * 10
+
+
+def test_only_images_of_the_pool_are_anchors_and_neighbours(tmp_path):
+    task = ToyPairs()
+    game = pair_game(tmp_path, task, candidates(), PairGraph(), split=whole_pool(task, range(0, 24, 3)))
+    units = np.array([unit for _, unit in asked(play(game, at_random))])
+    assert (game.pool.sources(units) % 3 != 0).all()
+    assert len(units) > 50
+
+
+@settings(max_examples=8, deadline=None)
+@given(
+    people=st.integers(1, 4),
+    each=st.integers(2, 4),
+    shape=st.tuples(st.integers(1, 5), st.integers(1, 4), st.integers(1, 3)),
+    every=st.integers(1, 9),
+    seed=st.integers(0, 99),
+)
+def test_games_end_when_nothing_is_left_and_never_ask_twice(tmp_path_factory, people, each, shape, every, seed):
+    """Also when the model changes in the middle of visits; the ledger would refuse a repeat."""
+    task = ToyPairs(people, each, seed)
+    neighbours, per_anchor, shells = shape
+    offers = candidates(PairSettings(neighbours, 2, per_anchor, shells))
+    game = pair_game(tmp_path_factory.mktemp("g"), task, offers, PairGraph(), seed=seed, update=1, every=every)
+    outcomes = play(game, at_random)
+    units = np.array([unit for _, unit in asked(outcomes)])
+    assert len(set(units.tolist())) == len(units)
+    near = offers.space.neighbourhoods(game)
+    for row, source in enumerate(near.sources):  # nobody has a neighbour left that was not asked about
+        around = near.sources[near.nearest[row]]
+        assert game.view.was_asked(game.pool.pair(np.full(len(around), source), around)).all()
+    for context, unit in asked(outcomes):
+        assert game.pool.source(context) in game.pool.sources(np.array([unit]))[0]
+
+
+def test_after_an_update_the_neighbours_are_those_of_the_new_model(tmp_path):
+    task = ToyPairs()
+    game = pair_game(tmp_path, task, candidates(), PairGraph(), update=1, every=2)
+    outcomes = play(game, first, steps=3)
+    one, two, three = (outcome.observation for outcome in outcomes)
+    assert len({context for context, _ in asked(outcomes)}) == 1  # the visit goes on
+    assert (one.graph.version, two.graph.version, three.graph.version) == (0, 0, 1)
+    anchor = game.pool.source(three.groups.context[0])
+    near = PairSpace(SMALL).neighbourhoods(game)
+    assert three.graph.nodes.tolist() == near.sources[near.nearest[near.row(anchor), :4]].tolist()
+    assert three.graph.turn == 2
+
+
+def test_strategies_that_know_nothing_of_graphs_play_on_the_same_candidates(tmp_path):
+    task = ToyPairs()
+    game = pair_game(tmp_path, task, candidates(), FieldFeaturiser(task, ()))
+    outcomes = play(game, at_random, steps=12)
+    assert [length for _, length in anchors_of(outcomes)] == [3, 3, 3, 3]
+
+
+def test_one_question_a_step():
+    assert candidates().per_group(1) == 1
+    with pytest.raises(QueristError, match="a batch of 4 pairs"):
+        candidates().per_group(4)
