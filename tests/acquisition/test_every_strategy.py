@@ -1,4 +1,4 @@
-"""Every strategy of ours plays the segmentation task in each of its forms."""
+"""Every strategy of ours that is not about poses alone plays the segmentation task in each of its forms."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,10 @@ PLAN = Plan(seed=1, batch=2, marks=(4,), start=1, update=1, final=1)
 ROLES = np.array([Role.POOL, Role.POOL, Role.UNUSED, Role.START, Role.REWARD, Role.TEST], dtype=np.int8)
 
 
-@pytest.mark.parametrize("name", names())
+ABOUT_POSES = ("mcd_cke", "learning_loss", "multi_peak_entropy")
+
+
+@pytest.mark.parametrize("name", [name for name in names() if name.partition("/")[0] not in ABOUT_POSES])
 def test_it_plays_and_repeats_itself(name, tmp_path):
     asked = []
     for turn in ("first", "again"):

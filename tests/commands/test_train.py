@@ -110,7 +110,7 @@ def test_a_training_that_was_stopped_leaves_no_card_and_is_begun_anew(train, tau
         (["--set", "problem.start=1"], "here these are 1 and 2 images"),
         (
             ["--set", "train.settings={ralis/sound: {budget: 13}}"],
-            "games of 13 questions, but half",
+            "games of 13 questions, but their pool",
         ),
         (["--strategy", "ralis/faithful", "--set", "problem.state=0"], "the class-aware ralis needs a state set"),
         (["--data", "/no/such/folder"], "/no/such/folder: there is no such folder"),

@@ -181,7 +181,9 @@ def test_the_task_learns_from_the_given_half_or_does_not(tmp_path, monkeypatch, 
 
 def test_a_budget_beyond_the_half_is_refused(tmp_path):
     stage = a_stage(tmp_path)  # 4 of 7 images of 4 units
-    with pytest.raises(QueristError, match="games of 17 questions, but half of the starting set has only 16") as caught:
+    with pytest.raises(
+        QueristError, match="games of 17 questions, but their pool, a part of the starting set, has only 16"
+    ) as caught:
         rehearsal(stage, 17)
     assert "lower" in caught.value.fix
     assert not (tmp_path / "games.sqlite").exists()

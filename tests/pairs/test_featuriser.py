@@ -1,4 +1,5 @@
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -58,7 +59,7 @@ def test_answers_act_on_the_next_observation(tmp_path):
     """What an observation shows next is what the graph makes of the answer; both images count one question more."""
     game = new_game(tmp_path)
     outcomes = play(game, at_random, steps=12)
-    for one, two in zip(outcomes, outcomes[1:], strict=False):
+    for one, two in pairwise(outcomes):
         place = int(one.selection.indices[0, 0])
         after = one.observation.graph.after(place, bool(one.answers[0]))
         if one.observation.groups.context == two.observation.groups.context:
@@ -145,6 +146,16 @@ def test_an_update_within_a_visit_makes_a_new_graph_with_the_old_answers(tmp_pat
     np.testing.assert_array_equal(new.graph, expected.graph)
 
 
+def test_the_last_anchor_with_somebody_left_is_visited_again_and_again(tmp_path):
+    """One image lies apart: it is nobody's neighbour, so that its questions are the last. Turns begin anew with two."""
+    task = ToyPairs(people=7, each=1, vectors=[[0.0], [9.0], [9.1], [9.2], [9.3], [9.4], [9.5]])
+    game = new_game(tmp_path, task, PairSettings(5, 2, 2, 1))
+    outcomes = play(game, first)
+    assert len(outcomes) == 15 + 5
+    assert [context for context, _ in asked(outcomes)][-3:] == ["p0i0"] * 3
+    assert [outcome.observation.graph.turn for outcome in outcomes[-3:]] == [0, 1, 0]
+
+
 def test_nobody_could_tell_masks_and_teaches_nothing(tmp_path):
     task = ToyPairs()
     game = new_game(tmp_path, task, oracle=Shy(task))
@@ -155,27 +166,22 @@ def test_nobody_could_tell_masks_and_teaches_nothing(tmp_path):
     assert fourth.status[third.selection.indices[0, 0]] == Status.UNTOLD
 
 
-def test_the_stranger_lies_beyond_all_shells_and_stays_through_updates(tmp_path):
-    task = ToyPairs()
-    game = new_game(tmp_path, task, PairSettings(3, 2, 6, 2), update=1, every=1)
-    for outcome in play(game, at_random, steps=5):
-        graph = outcome.observation.graph
-        assert graph.stranger.shape == (3,)
-        assert (graph.stranger > 0).all()
-    game = new_game_of(tmp_path / "still", task)
-    graph = offer(game, 0).graph
+def test_strangers_lie_beyond_all_shells(tmp_path):
+    """Of each anchor it is one image that is none of its neighbours, though neighbours are a quarter of the pool."""
+    game = new_game(tmp_path, settings=PairSettings(3, 2, 1, 2))
     near = game.candidates.space.neighbourhoods(game)
-    row = near.row(game.pool.source(offer(game, 0).groups.context[0]))
-    beyond = [r for r in range(24) if r != row and r not in near.nearest[row]]
-    vectors = near.whitened.astype(np.float64)
-    rows = [near.row(node) for node in graph.nodes]
-    found = [r for r in beyond if np.allclose(np.square(vectors[rows] - vectors[r]).sum(axis=1), graph.stranger)]
-    assert len(found) == 1
-
-
-def new_game_of(folder, task):
-    folder.mkdir()
-    return new_game(folder, task, PairSettings(3, 2, 6, 2))
+    vectors, strangers = near.whitened.astype(np.float64), set()
+    for outcome in play(game, first, steps=24):
+        graph = outcome.observation.graph
+        row = near.row(game.pool.source(outcome.observation.groups.context[0]))
+        rows = [near.row(node) for node in graph.nodes]
+        (found,) = [
+            r for r in range(24) if np.allclose(np.square(vectors[rows] - vectors[r]).sum(axis=1), graph.stranger)
+        ]
+        assert found != row
+        assert found not in near.nearest[row]
+        strangers.add(found)
+    assert len(strangers) > 8
 
 
 def test_where_everybody_is_a_neighbour_the_farthest_stands_in(tmp_path):

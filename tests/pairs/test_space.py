@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 
-from querist.core.policy import Selection
 from querist.pairs.anchors import AnchorNeighbours
 from querist.pairs.featuriser import PairGraph
 from querist.pairs.settings import PairSettings

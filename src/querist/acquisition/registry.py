@@ -29,6 +29,11 @@ CLASSES = {
     "typiclust": "querist.acquisition.typiclust.TypiClust",
     "prob_cover": "querist.acquisition.prob_cover.ProbCover",
     "expected_influence": "querist.acquisition.expected_influence.ExpectedInfluence",
+    "uncertain_gcn": "querist.acquisition.uncertain_gcn.UncertainGcn",
+    "core_gcn": "querist.acquisition.core_gcn.CoreGcn",
+    "mcd_cke": "querist.acquisition.mcd_cke.McdCke",
+    "learning_loss": "querist.acquisition.learning_loss.LearningLoss",
+    "multi_peak_entropy": "querist.acquisition.multi_peak_entropy.MultiPeakEntropy",
     "true_gain": "querist.acquisition.true_gain.TrueGain",
 }
 PAIRS = {
@@ -40,7 +45,7 @@ PAIRS = {
 }
 """Strategies about pairs of images; where units are pairs, these names come first."""
 FORMS = ("global", "group")
-GLOBAL_ONLY = ("typiclust", "prob_cover")
+GLOBAL_ONLY = ("typiclust", "prob_cover", "uncertain_gcn", "core_gcn", "mcd_cke")
 """What their classes say in ``forms``, known here too: listing names must not import torch."""
 
 

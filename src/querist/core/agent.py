@@ -2,17 +2,42 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Literal
+
+import numpy as np
 
 from querist.core.card import PolicyCard
 from querist.core.policy import Policy
-from querist.core.rehearsal import Stage
+from querist.core.pool import Pool
+from querist.core.rehearsal import Stage, halved
+from querist.core.split import Split
 
 Control = Literal["untrained", "shuffled"]
 CONTROLS: tuple[Control, ...] = ("untrained", "shuffled")
 """What a learned policy must beat: its own network before any training, and one trained on other steps' rewards."""
 Watcher = Callable[[Mapping[str, Any]], None]
 """Told the row of the learning curve after each episode."""
+
+
+@dataclass(frozen=True, eq=False)
+class Again:
+    """What an agent that trains again while it is deployed must know of how policies are trained for a recipe.
+
+    Args:
+        untouched: snapshot of the task before it learned anything.
+        scenes: in how many ways the labels are divided; games take turns in them.
+        start: optimiser steps of the task before its games; ``first`` of its stand-in; ``update`` after each step of a
+            game, of either.
+        rehearsal: play in the stand-in, where the task has one.
+    """
+
+    untouched: Mapping[str, np.ndarray]
+    scenes: int
+    start: int
+    first: int
+    update: int
+    rehearsal: bool = True
 
 
 class Agent(ABC):
@@ -28,9 +53,35 @@ class Agent(ABC):
         """Settings that follow from how a recipe offers pairs to every strategy; none for an agent of other units."""
         return {}
 
+    def check(self, pool: Pool, split: Split, batch: int, groups: int, games: int) -> None:
+        """Before anything is trained: can it be, here?
+
+        Args:
+            pool: the units; ``split`` the roles of their sources.
+            batch: questions per step; ``groups`` how many groups the recipe offers in group form.
+            games: how many will be played.
+
+        Raises:
+            QueristError: says what is missing.
+        """
+        return
+
+    def scene(self, split: Split, pool: Pool, seed: int, turn: int) -> Split:
+        """The split of some games: who of the starting set begins them, is asked about, and pays.
+
+        Args:
+            split: of the deployment; ``pool`` knows what belongs together.
+            seed: draws; ``turn`` tells several ways apart.
+        """
+        return halved(split, pool, seed, turn)
+
     @abstractmethod
-    def policy(self, card: PolicyCard) -> Policy:
-        """What plays a card of this agent."""
+    def policy(self, card: PolicyCard, again: Again | None = None) -> Policy:
+        """What plays a card of this agent.
+
+        Args:
+            card: of this agent; ``again`` for one that trains again while it is deployed, None: it does not.
+        """
 
     @abstractmethod
     def episodes(self, profile: str, changes: Mapping[str, Any], control: Control | None) -> int:

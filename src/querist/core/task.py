@@ -223,3 +223,26 @@ class Rehearses(Protocol):
             sources: those that the games will touch.
         """
         ...
+
+
+@runtime_checkable
+class HasSkeleton(Protocol):
+    """A task about poses.
+
+    Its fields include ``pose``, J * D estimated coordinates in the frame of the model's input, joint by joint, and
+    ``appearance``, a feature vector of the image. Units are images.
+    """
+
+    @property
+    def bones(self) -> np.ndarray:
+        """(M, 2) int64: parent and child joint of each bone."""
+        ...
+
+    @property
+    def part_bones(self) -> Sequence[Sequence[int]]:
+        """The bones of each local part, such as palm and fingers, or torso, head and limbs, by their rows."""
+        ...
+
+    def joints(self, units: np.ndarray, answers: Sequence[np.ndarray]) -> np.ndarray:
+        """(n, J, D) what labellers answered, in the frame of the field ``pose``; NaN where a joint is not known."""
+        ...

@@ -15,18 +15,21 @@ from querist.acquisition.registry import GroupForm, Strategy
 from querist.core import rng
 from querist.core.answers import Labels
 from querist.core.card import CARD, PolicyCard
-from querist.core.pool import PairPool
 from querist.core.problem import Setup
 from querist.core.split import Role
 from querist.core.task import Rehearses
 from querist.errors import QueristError
 
 if TYPE_CHECKING:  # games need gymnasium, which --help does without
-    from querist.core.agent import Agent, Control, Watcher
+    from querist.core.agent import Again, Agent, Control, Watcher
     from querist.core.rehearsal import Scene
     from querist.recipes.recipe import LoadedRecipe
 
-AGENTS = {"ralis": "querist.agents.ralis.agent", "dral": "querist.agents.dral.agent"}
+AGENTS = {
+    "ralis": "querist.agents.ralis.agent",
+    "matal": "querist.agents.matal.agent",
+    "dral": "querist.agents.dral.agent",
+}
 """Modules with an ``AGENT``; imported when one is used, because they need torch."""
 PROFILES = ("sound", "faithful", "untrained", "shuffled")
 DEFAULT = "ralis"
@@ -146,18 +149,29 @@ def chosen(strategy: str | None, policy: str | None) -> tuple[str, PolicyCard | 
     return card.strategy, card
 
 
-def from_card(card: PolicyCard, setup: Setup, groups: GroupForm) -> Strategy:
+def from_card(card: PolicyCard, setup: Setup, groups: GroupForm, training: Training | None = None) -> Strategy:
     """A card as a strategy for a task.
+
+    Args:
+        card: the policy; ``setup`` its task, which has learned nothing yet; ``groups`` the shape of the group form.
+        training: how policies are trained, for one that is trained again while it is deployed; None: it is not.
 
     Raises:
         QueristError: the task's observation is not the one that the policy was trained on; both schemas are named.
     """
-    policy = agent(card.agent).policy(card)
+    policy = agent(card.agent).policy(card, None if training is None else _again(setup, training))
     policy.check(setup.task, setup.split)
     candidates, eyes = policy.own_candidates(card.profile, groups.count), policy.own_featuriser(setup.task)
     assert candidates is not None
     assert eyes is not None
     return Strategy(card.strategy, policy, candidates, eyes)
+
+
+def _again(setup: Setup, training: Training) -> "Again":
+    from querist.core.agent import Again
+
+    untouched, numbers = setup.task.snapshot(), (training.halves, training.start, training.first, training.update)
+    return Again(untouched, *numbers, training.rehearsal)
 
 
 def trained_here(card: PolicyCard, setup: Setup) -> bool:
@@ -182,40 +196,13 @@ def check(loaded: "LoadedRecipe", setup: Setup, strategy: str) -> None:
     Raises:
         QueristError: it is not learned, its settings are wrong, or data or model will not do.
     """
-    episodes(loaded, strategy)
-    given, rewarding = (len(setup.split.sources(role)) for role in (Role.START, Role.REWARD))
-    if agent(_learned(strategy).agent).paid_by == "answers":
-        _check_answers(setup, strategy, given)
-        return
-    if given < 2 or not rewarding:
-        raise QueristError(
-            f"policies are trained on the starting set and paid by the reward set; here these are {given} and "
-            f"{rewarding} images",
-            "label two images or more for the start (problem.start), and name a reward set (problem.reward)",
-        )
-    if loaded.recipe.groups.count != loaded.recipe.batch:
-        raise QueristError(
-            f"{strategy} asks one question of each pool: {loaded.recipe.groups.count} pools, a batch of "
-            f"{loaded.recipe.batch}",
-            "let the recipe's batch equal its groups.count",
-        )
-    if loaded.recipe.train.rehearsal and not (setup.task.can(Rehearses) and isinstance(setup.task, Rehearses)):
+    chosen, recipe = agent(_learned(strategy).agent), loaded.recipe
+    chosen.check(setup.pool, setup.split, recipe.batch, recipe.groups.count, episodes(loaded, strategy))
+    stands_in = setup.task.can(Rehearses) and isinstance(setup.task, Rehearses)
+    if chosen.paid_by == "metric" and recipe.train.rehearsal and not stands_in:
         raise QueristError(
             f"{type(setup.task).__name__} has no cheap stand-in to train policies in",
             "set train.rehearsal=false: slower, but every model can; or give a model that splits at its head",
-        )
-
-
-def _check_answers(setup: Setup, strategy: str, given: int) -> None:
-    if not isinstance(setup.pool, PairPool):
-        raise QueristError(
-            f"{strategy} asks about pairs of images, and the units here are those of a {type(setup.pool).__name__}",
-            "use it with a task about pairs, such as re-identification",
-        )
-    if given < 2:
-        raise QueristError(
-            f"{strategy} plays its games with the labelled source, and here that is {given} images",
-            "give more people (problem.start), or let it learn while it asks alone (train.settings: episodes: 0)",
         )
 
 
@@ -270,17 +257,17 @@ def _scene(
     number: int,
     turn: int,
 ) -> "Scene":
-    """One way to halve the starting set, with a model trained on one half from the untouched weights."""
-    from querist.core.rehearsal import Scene, halved
+    """One way to divide the starting set, with a model trained on what begins the games from the untouched weights."""
+    from querist.core.rehearsal import Scene
 
-    training, task = loaded.recipe.train, setup.task
-    inner = halved(setup.split, setup.pool, number, turn)
+    training, task, chosen = loaded.recipe.train, setup.task, agent(_learned(strategy).agent)
+    inner = chosen.scene(setup.split, setup.pool, number, turn)
     given = inner.sources(Role.START)
     labels = Labels(given[:0], (), given)
     stream = rng.generator(number, "rehearsal", turn)
     task.restore(untouched)
     task.fit(labels, new=labels, steps=training.start, phase="start", rng=stream)
-    if not training.rehearsal or agent(_learned(strategy).agent).paid_by == "answers":
+    if not training.rehearsal or chosen.paid_by == "answers":
         return Scene(inner, task, task.snapshot())
     assert isinstance(task, Rehearses)
     wanted = np.concatenate([inner.sources(r) for r in (Role.START, Role.POOL, Role.STATE, Role.REWARD)])

@@ -218,7 +218,7 @@ def test_how_many_episodes_there_will_be(control, count):
 def test_settings_are_checked_before_anything_is_played(tmp_path):
     with pytest.raises(QueristError, match="no setting 'episods'"):
         AGENT.episodes("sound", {"episods": 3}, None)
-    with pytest.raises(QueristError, match="half of the starting set has only 18"):
+    with pytest.raises(QueristError, match="a part of the starting set, has only 18"):
         a_card(tmp_path, changes=CHANGES["sound"] | {"budget": 19})
     assert not (tmp_path / "games.sqlite").exists()
 

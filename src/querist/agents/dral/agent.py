@@ -17,12 +17,15 @@ from querist.agents.dral.learner import Learner
 from querist.agents.dral.policy import WEIGHTS, DralPolicy, featuriser, network
 from querist.agents.dral.reward import Hardness
 from querist.core import rng
-from querist.core.agent import Agent, Control, Watcher
+from querist.core.agent import Again, Agent, Control, Watcher
 from querist.core.card import PolicyCard
 from querist.core.observation import Observation
 from querist.core.policy import Policy, Selection
+from querist.core.pool import PairPool, Pool
 from querist.core.rehearsal import Rehearsal, Stage
+from querist.core.split import Role, Split
 from querist.core.step import Game, Outcome, advance
+from querist.errors import QueristError
 from querist.nn.runtime import seeded, state_to_arrays
 from querist.pairs.anchors import AnchorNeighbours
 from querist.pairs.space import PairSpace
@@ -43,7 +46,20 @@ class DralAgent(Agent):
     def offered(self, pairs: Mapping[str, Any]) -> Mapping[str, Any]:
         return pairs
 
-    def policy(self, card: PolicyCard) -> Policy:
+    def check(self, pool: Pool, split: Split, batch: int, groups: int, games: int) -> None:
+        if not isinstance(pool, PairPool):
+            raise QueristError(
+                f"dral asks about pairs of images, and the units here are those of a {type(pool).__name__}",
+                "use it with a task about pairs, such as re-identification",
+            )
+        given = len(np.unique(pool.source_subjects[split.sources(Role.START)]))
+        if games and given < 4:
+            raise QueristError(
+                f"dral plays its games with the labelled source, and here that is {given} people",
+                "give more (problem.start), or let it learn while it asks alone (train.settings: episodes: 0)",
+            )
+
+    def policy(self, card: PolicyCard, again: Again | None = None) -> Policy:
         return DralPolicy(card)
 
     def episodes(self, profile: str, changes: Mapping[str, Any], control: Control | None) -> int:

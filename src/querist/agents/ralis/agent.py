@@ -13,14 +13,16 @@ from querist.agents.ralis.config import Ralis
 from querist.agents.ralis.learner import play, train
 from querist.agents.ralis.policy import RalisPolicy, featuriser, from_tensors, network, to_tensors
 from querist.core import rng
-from querist.core.agent import Agent, Control, Watcher
+from querist.core.agent import Again, Agent, Control, Watcher
 from querist.core.candidates import ClusterPools
 from querist.core.card import PolicyCard
 from querist.core.environment import QueryEnvironment
 from querist.core.observation import Schema
 from querist.core.policy import Policy
+from querist.core.pool import Pool
 from querist.core.rehearsal import Rehearsal, Stage
 from querist.core.reward import InfluenceGain, MetricGain
+from querist.core.split import Role, Split
 from querist.errors import QueristError
 from querist.nn.runtime import seeded
 from querist.rl.double_dqn import action_values
@@ -36,7 +38,21 @@ class RalisAgent(Agent):
 
     name = "ralis"
 
-    def policy(self, card: PolicyCard) -> Policy:
+    def check(self, pool: Pool, split: Split, batch: int, groups: int, games: int) -> None:
+        given, rewarding = (len(split.sources(role)) for role in (Role.START, Role.REWARD))
+        if given < 2 or not rewarding:
+            raise QueristError(
+                f"policies are trained on the starting set and paid by the reward set; here these are {given} and "
+                f"{rewarding} images",
+                "label two images or more for the start (problem.start), and name a reward set (problem.reward)",
+            )
+        if groups != batch:
+            raise QueristError(
+                f"ralis asks one question of each pool: {groups} pools, a batch of {batch}",
+                "let the recipe's batch equal its groups.count",
+            )
+
+    def policy(self, card: PolicyCard, again: Again | None = None) -> Policy:
         return RalisPolicy(card)
 
     def episodes(self, profile: str, changes: Mapping[str, Any], control: Control | None) -> int:

@@ -1,0 +1,41 @@
+"""CoreGCN: core-set selection among the hidden features of a graph network that tells labelled from unlabelled images.
+
+Caramalau et al. 2021 (Sequential graph convolutional network for active learning); ALGORITHMS 2.6.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from querist.acquisition.labelled_graph import tell_apart
+from querist.acquisition.whole_pool import WholePool
+from querist.errors import QueristError
+from querist.kernels.k_centre import k_centre_greedy
+
+
+class CoreGcn(WholePool):
+    """Farthest-first traversal in the space of 128 numbers behind the first graph convolution.
+
+    Scores are the distances to the nearest labelled image or earlier pick. Nodes: see
+    :class:`~querist.acquisition.uncertain_gcn.UncertainGcn`.
+
+    Args:
+        steps: of the graph network's training.
+        limit: candidates that are looked at, the first in hashed order; never fewer than there are picks.
+
+    Raises:
+        QueristError: a number out of range.
+    """
+
+    def __init__(self, steps: int = 200, limit: int = 10_000) -> None:
+        if steps < 1 or limit < 1:
+            raise QueristError(f"{steps} steps, {limit} candidates", "give at least one of each")
+        self._steps, self._limit = steps, limit
+
+    def pick(
+        self, offered: Tensor, labelled: Tensor, classes: int, k: int, generator: torch.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        seen, known = tell_apart(offered[: max(k, self._limit)], labelled, generator, self._steps)
+        rows, radii = (found.numpy() for found in k_centre_greedy(seen.hidden, k, centres=known.hidden))
+        told = radii[np.isfinite(radii)]
+        return rows, np.where(np.isfinite(radii), radii, told.max(initial=0.0))

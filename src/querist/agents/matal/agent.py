@@ -1,0 +1,153 @@
+"""MATAL as an agent: from a stage to a card (Gong et al. 2022, Meta agent teaming active learning for poses)."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from typing import Any
+
+import numpy as np
+
+from querist.agents.matal import config
+from querist.agents.matal.config import Matal
+from querist.agents.matal.exploring import drawn, explorer
+from querist.agents.matal.features import MatalFeaturiser
+from querist.agents.matal.games import moment, play, team_pool
+from querist.agents.matal.learner import Learner
+from querist.agents.matal.network import TeamQ
+from querist.agents.matal.partition import partitioned
+from querist.agents.matal.policy import CALIBRATION, INITIAL, TEAM, MatalPolicy, from_tensors, to_tensors
+from querist.agents.matal.retraining import LabelsBought
+from querist.agents.matal.spaces import Spaces, calibrate
+from querist.agents.matal.team import build_team, choose
+from querist.core import rng
+from querist.core.agent import Again, Agent, Control, Watcher
+from querist.core.card import PolicyCard
+from querist.core.observation import Observation
+from querist.core.policy import Policy
+from querist.core.pool import ColumnarPool, Pool
+from querist.core.rehearsal import Rehearsal, Stage
+from querist.core.split import Role, Split
+from querist.errors import QueristError
+from querist.nn.runtime import seeded
+
+_CHECK_SEED = 1_000_003  # games that no policy is trained in
+Take = Callable[[Observation, int, np.random.Generator], np.ndarray]
+
+
+class MatalAgent(Agent):
+    """Images of hands and bodies, a team of agents that choose in turn, one value for all of them."""
+
+    name = "matal"
+
+    def check(self, pool: Pool, split: Split, batch: int, groups: int, games: int) -> None:
+        if not isinstance(pool, ColumnarPool) or len(pool.parts) > 1:
+            raise QueristError(
+                f"matal asks about images, and the units here are those of a {type(pool).__name__} with several of one",
+                "use it with a pose task",
+            )
+        partitioned(split, pool, seed=0)
+
+    def scene(self, split: Split, pool: Pool, seed: int, turn: int) -> Split:
+        return partitioned(split, pool, seed, turn)
+
+    def policy(self, card: PolicyCard, again: Again | None = None) -> Policy:
+        return MatalPolicy(card, None if again is None else LabelsBought(again))
+
+    def episodes(self, profile: str, changes: Mapping[str, Any], control: Control | None) -> int:
+        chosen = config.settings(profile, changes)
+        return chosen.warm_up if control == "untrained" else chosen.games
+
+    def train(
+        self,
+        profile: str,
+        changes: Mapping[str, Any],
+        stage: Stage,
+        seed: int,
+        control: Control | None = None,
+        watch: Watcher | None = None,
+    ) -> PolicyCard:
+        settings = config.settings(profile, changes)
+        eyes = _eyes(stage, settings, seed)
+        images = 1 if settings.team == "single" else stage.batch
+        with seeded(int(rng.generator(seed, "policy weights").integers(2**62))):
+            team = build_team(eyes.schema, settings, images)
+        tensors = eyes.calibration.arrays(CALIBRATION)
+        with closing(stage.rehearse(eyes, settings.steps * images)) as games:
+            learner = Learner(games, len(stage.scenes), team, settings, eyes.schema, seed, control, watch)
+            learner.warm_up()
+            if control != "untrained":
+                if settings.meta != "none":
+                    learner.meta_train()
+                    tensors |= to_tensors(team, INITIAL)
+                learner.train(settings.episodes)
+            learner.end()
+        tensors |= to_tensors(team, TEAM)
+        check = {}
+        if control is None and settings.check_games:
+            team.load_state_dict(from_tensors(tensors, TEAM))  # what is looked at is what is kept
+            with closing(stage.rehearse(eyes, settings.steps * images, unseen=True)) as games:
+                check = _check(games, team, settings)
+        return PolicyCard(
+            self.name,
+            profile,
+            eyes.schema,
+            dataclasses.asdict(settings),
+            {},
+            tuple(learner.curve),
+            tensors,
+            control,
+            check,
+        )
+
+
+def _eyes(stage: Stage, settings: Matal, seed: int) -> MatalFeaturiser:
+    """The featuriser, its numbers frozen from what the first scene's model makes of the starting set."""
+    scene = stage.scenes[0]
+    if not isinstance(stage.pool, ColumnarPool):
+        raise QueristError(
+            f"matal asks about images, and the units here are those of a {type(stage.pool).__name__}",
+            "use it with a pose task",
+        )
+    if any(not len(each.inner.sources(Role.REWARD)) for each in stage.scenes):
+        raise QueristError(
+            "the games of matal have no reward set", "divide the starting set with agents.matal.partition.partitioned"
+        )
+    scene.task.restore(scene.first)
+    units = stage.pool.units_of(stage.outer.sources(Role.START))
+    calibration = calibrate(Spaces(scene.task), scene.task, units, settings, seed)
+    return MatalFeaturiser(scene.task, settings, calibration)
+
+
+def _check(games: Rehearsal, team: TeamQ, settings: Matal) -> dict[str, Any]:
+    """The sum of gains of the team and of chance, in the same games, in a partition that it was not trained in.
+
+    Only a first look: the partition has the images of the others, divided in another way. What counts is a comparison.
+    """
+    uniform = dataclasses.replace(settings, exploration="uniform")
+
+    def greedy(seen: Observation, k: int, stream: np.random.Generator) -> np.ndarray:
+        return choose(team, settings, *moment(seen), k).places
+
+    def chance(seen: Observation, k: int, stream: np.random.Generator) -> np.ndarray:
+        rows = moment(seen)[1]
+        return drawn(explorer(rows, uniform, 1.0, stream, np.ones(rows.shape[1])), len(rows), k)
+
+    found = {name: _sums(games, take, settings) for name, take in (("policy", greedy), ("random", chance))}
+    gains = np.array(found["policy"]) - np.array(found["random"])
+    error = float(gains.std(ddof=1) / np.sqrt(len(gains))) if len(gains) > 1 else None
+    return {**found, "difference": float(gains.mean()), "standard_error": error}
+
+
+def _sums(games: Rehearsal, take: Take, settings: Matal) -> list[float]:
+    plain, sums = dataclasses.replace(settings, reward="metric"), []
+    for number in range(1, settings.check_games + 1):
+        game = games.new_game(team_pool(settings, deployed=False), _CHECK_SEED, number)
+
+        def pick(seen: Observation, k: int, step: int, number: int = number) -> np.ndarray:
+            return take(seen, k, rng.generator(_CHECK_SEED, "play", number, step))
+
+        sums.append(round(float(np.sum(play(game, plain, pick).rewards)), 4))
+    return sums
+
+
+AGENT = MatalAgent()

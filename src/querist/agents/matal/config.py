@@ -1,0 +1,205 @@
+"""What a MATAL team is made of and how it is trained: two profiles, and every number of theirs as a field."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal, get_args, get_type_hints
+
+from querist.errors import QueristError
+
+
+@dataclass(frozen=True)
+class Matal:
+    """The numbers of one way to train and to play (ALGORITHMS 2.2 to 2.5 and 2.10).
+
+    Args:
+        labelled_side: whose poses stand for what is labelled in the novelties: the labeller's, or the model's
+            ``estimated`` ones.
+        gap: how the discrepancies of the state are computed: ``exact``, quadratic in the pool, or with
+            ``random_features``, linear and off by far less than a hundredth.
+        frequencies: of the random features.
+        landmarks: unlabelled images against which the histograms of cosines are taken; all, if there are fewer.
+        bins: of these histograms; ``edges`` ``fixed`` in equal steps from -1 to 1, or at ``quantiles`` of the cosines
+            of the starting set, which crowd near 1.
+        without: leave one group of numbers out of state or candidates, as in the paper's Table 1.
+        team: ``context``: N agents, each seeing the mean of the earlier ones' choices. ``no_context``: they do not see
+            it. ``top``: one agent, whose N best are asked. ``single``: one agent that asks one image per step.
+        first_width: hidden units behind the 16 of the context; ``second_width`` those of the next layer.
+        reward: ``metric``: a step's rise of the metric, which the team is paid together, as printed. ``influence``:
+            each agent is paid what the label of its own image is worth on the reward set, to first order (see
+            :class:`~querist.core.reward.InfluenceGain`); no bootstrap then.
+        reduction: the team's value is the ``sum`` of its agents' values, or their ``mean``, which keeps its scale
+            whatever N is.
+        candidates: at most so many images are offered per step of a deployment, a uniform subset of the pool; 0: all.
+        episodes: games of the ordinary training, or of the adaptation behind meta-learning.
+        steps: questions of N images in a game (T).
+        warm_up: first games, of random choices; their observations give the standardiser.
+        gamma: discount per step; 0 learns from a step's own gain alone.
+        selector: which team chooses the next images, the other one judges them: double DQN is ``online``.
+        standardise_returns: learn how much better than usual a gain is, in its partition and at its step, in deviations
+            (see :class:`~querist.rl.standard_returns.StandardReturns`); needs ``gamma`` 0.
+        update: learn after each ``episode`` or after each ``step``.
+        updates: gradient steps for each step played.
+        batch: steps per gradient step.
+        replay: steps that are remembered; 0: those of the episode alone.
+        learning_rate: of Adam, with decay of the weights if ``weight_decay`` is positive; ``clip`` the longest
+            gradient.
+        target_every: episodes between copies to the target team.
+        epsilon_first: share of random choices at first, of each agent by itself; it falls in a straight line to
+            ``epsilon_last`` over the first half of the training.
+        exploration: ``uniform``: each exploring agent takes any image. ``coherent``: those of a step follow one random
+            direction in feature space, so that the step's gain says something about the direction.
+        meta: ``none``, or ``fomaml``: learn an initialisation that adapts fast, each partition of the labels being a
+            task (first-order MAML, Finn et al. 2017), before the ordinary training.
+        meta_episodes: games for that, half of them support, half query.
+        meta_games: support games of a task, followed by as many query games.
+        meta_rate: alpha, of the inner steps; ``meta_steps`` how many of them.
+        meta_updates: outer steps for each task, with ``learning_rate``.
+        retrain: train again whenever the labelled set has doubled, where the deployment can play games on the labels
+            bought (:mod:`querist.agents.matal.retraining`).
+        retrain_share: of ``episodes``, so many are played then, starting from the initialisation.
+        check_games: games played at the end against chance, for the card.
+    """
+
+    labelled_side: Literal["truth", "estimated"] = "truth"
+    gap: Literal["exact", "random_features"] = "random_features"
+    frequencies: int = 1024
+    landmarks: int = 2048
+    bins: int = 10
+    edges: Literal["fixed", "quantiles"] = "quantiles"
+    without: Literal[
+        "nothing", "global_gap", "part_gaps", "appearance_gap", "spent", "novelty", "density", "appearance"
+    ] = "nothing"
+    team: Literal["context", "no_context", "top", "single"] = "context"
+    first_width: int = 128
+    second_width: int = 64
+    reward: Literal["metric", "influence"] = "metric"
+    reduction: Literal["sum", "mean"] = "mean"
+    candidates: int = 10_000
+    episodes: int = 100
+    steps: int = 8
+    warm_up: int = 8
+    gamma: float = 0.0
+    selector: Literal["online", "target"] = "online"
+    standardise_returns: bool = True
+    update: Literal["episode", "step"] = "episode"
+    updates: int = 4
+    batch: int = 16
+    replay: int = 1000
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-2
+    clip: float = 10.0
+    target_every: int = 5
+    epsilon_first: float = 0.9
+    epsilon_last: float = 0.05
+    exploration: Literal["uniform", "coherent"] = "coherent"
+    meta: Literal["none", "fomaml"] = "fomaml"
+    meta_episodes: int = 40
+    meta_games: int = 1
+    meta_rate: float = 1e-3
+    meta_steps: int = 1
+    meta_updates: int = 8
+    retrain: bool = True
+    retrain_share: float = 0.5
+    check_games: int = 8
+
+    def __post_init__(self) -> None:
+        rules = {
+            f"{name} is one of {', '.join(choices)}": getattr(self, name) in choices
+            for name, kind in get_type_hints(Matal).items()
+            if (choices := get_args(kind))
+        } | {
+            f"{name} is at least 1": getattr(self, name) >= 1
+            for name in (
+                *("frequencies", "landmarks", "bins", "first_width", "second_width", "episodes", "steps", "warm_up"),
+                *("updates", "batch", "target_every", "meta_games", "meta_steps", "meta_updates"),
+            )
+        }
+        rules |= {
+            "candidates, replay, meta_episodes and check_games are not negative": min(
+                self.candidates, self.replay, self.meta_episodes, self.check_games
+            )
+            >= 0,
+            "gamma is in [0, 1]": 0 <= self.gamma <= 1,
+            "the influence pays each agent by itself, with gamma 0": self.reward == "metric" or self.gamma == 0,
+            "standardise_returns needs gamma 0": not self.standardise_returns or self.gamma == 0,
+            "replay is 0 or holds at least a batch": self.replay == 0 or self.replay >= self.batch,
+            "learning_rate, clip and meta_rate are positive": min(self.learning_rate, self.clip, self.meta_rate) > 0,
+            "weight_decay is not negative": self.weight_decay >= 0,
+            "epsilon falls from epsilon_first to epsilon_last, both in [0, 1]": (
+                0 <= self.epsilon_last <= self.epsilon_first <= 1
+            ),
+            "meta_episodes are enough for one task: support and query games": self.meta == "none"
+            or self.meta_episodes >= 2 * self.meta_games,
+            "retrain_share is in (0, 1]": 0 < self.retrain_share <= 1,
+        }
+        for rule, kept in rules.items():
+            if not kept:
+                raise QueristError(f"the settings of matal break a rule: {rule}", "compare with docs/matal.md")
+
+    @property
+    def tasks(self) -> int:
+        """How many partitions the meta-learning meets one after another."""
+        return 0 if self.meta == "none" else self.meta_episodes // (2 * self.meta_games)
+
+    @property
+    def games(self) -> int:
+        """How many games the whole training plays, without those against chance at its end."""
+        return self.warm_up + 2 * self.meta_games * self.tasks + self.episodes
+
+
+SOUND = Matal()
+
+FAITHFUL = Matal(
+    gap="exact",
+    edges="fixed",
+    reduction="sum",
+    candidates=0,
+    warm_up=1,
+    gamma=0.9,
+    standardise_returns=False,
+    updates=1,
+    batch=1,
+    replay=0,
+    learning_rate=1e-4,
+    weight_decay=0.0,
+    exploration="uniform",
+    meta_updates=1,
+    check_games=0,
+)
+"""As printed, with the defaults of ALGORITHMS 2 where nothing is: one update for each step, after the episode."""
+
+PROFILES: Mapping[str, Matal] = {"sound": SOUND, "faithful": FAITHFUL}
+
+
+def settings(profile: str, changes: Mapping[str, Any] | None = None) -> Matal:
+    """A profile with some of its numbers changed.
+
+    Raises:
+        QueristError: no such profile or number, or a value of another kind.
+    """
+    if profile not in PROFILES:
+        raise QueristError(f"matal has no profile {profile!r}", f"choose among {', '.join(PROFILES)}")
+    known = {f.name for f in fields(Matal)}
+    for name, value in (changes or {}).items():
+        if name not in known:
+            raise QueristError(f"matal has no setting {name!r}", f"its settings: {', '.join(sorted(known))}")
+        _check_kind(name, value)
+    return replace(PROFILES[profile], **(changes or {}))
+
+
+def _check_kind(name: str, value: Any) -> None:
+    """Refuse a value of another kind than its field; words are left to the rules, which list them."""
+    kind = get_type_hints(Matal)[name]
+    fits = {
+        bool: isinstance(value, bool),
+        int: isinstance(value, int) and not isinstance(value, bool),
+        float: isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value),
+    }
+    if not fits.get(kind, True):
+        wanted = {bool: "true or false", int: "a whole number", float: "a number"}[kind]
+        raise QueristError(
+            f"matal: the setting {name} is {wanted}, not {value!r}",
+            f"such as {name}: {json.dumps(getattr(SOUND, name))}",
+        )

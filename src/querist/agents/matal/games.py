@@ -1,0 +1,127 @@
+"""Games of a team: what is offered, what is taken, and what each step gained (ALGORITHMS 2.5, EPISODE)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from querist.agents.matal.config import Matal
+from querist.agents.matal.team_dqn import TeamStep
+from querist.core.candidates import GlobalPool
+from querist.core.observation import Groups, Observation
+from querist.core.policy import Selection
+from querist.core.reward import Gain, InfluenceGain, MetricGain
+from querist.core.step import Game, Outcome, advance, offer
+from querist.errors import QueristError
+
+Pick = Callable[[Observation, int, int], np.ndarray]
+"""(what is seen, picks, step) -> (k,) places among the candidates of the one group."""
+
+
+@dataclass(frozen=True)
+class TeamPool(GlobalPool):
+    """The whole pool, or a uniform subset, in one group; a team of one that asks alone gets one pick per step.
+
+    Args:
+        alone: one question per step, whatever the batch of the run.
+    """
+
+    alone: bool = False
+
+    def per_group(self, batch: int) -> int:
+        return 1 if self.alone else batch
+
+
+def team_pool(settings: Matal, deployed: bool) -> TeamPool:
+    """How images are offered: in games always all of them, whose pools are small."""
+    limit = settings.candidates if deployed and settings.candidates else None
+    return TeamPool(limit, settings.team == "single")
+
+
+@dataclass(frozen=True, eq=False)
+class Played:
+    """A game.
+
+    Args:
+        steps: what a team can learn from, with true rewards.
+        seen: (Fs,) states and (n, F) candidates of every step.
+        rewards: the metric's rise in every step; ``errors`` their standard errors.
+    """
+
+    steps: list[TeamStep]
+    seen: list[tuple[np.ndarray, np.ndarray]]
+    rewards: list[float]
+    errors: list[float]
+
+
+def play(
+    game: Game, settings: Matal, pick: Pick, scene: int = 0, told: Callable[[TeamStep], None] | None = None
+) -> Played:
+    """Play a game to its end.
+
+    Args:
+        game: fresh; its oracle answers at once.
+        settings: how the team is paid, and whether it looks ahead.
+        pick: who chooses.
+        scene: the number of its partition.
+        told: called with each step as soon as its gain, and what is offered next, are known.
+    """
+    reward = MetricGain() if settings.reward == "metric" else ImageGain()
+    reward.begin(game)
+    seen = offer(game, 0)
+    k = game.candidates.per_group(game.batch)
+    _, budget = game.ledger.money(game.id)
+    played = Played([], [], [], [])
+    for step in range(-(-budget // k)):
+        state, rows = moment(seen)
+        if not len(rows):
+            break
+        played.seen.append((state, rows))
+        places = pick(seen, k, step)
+        indices = np.full((1, k), -1, dtype=np.int64)
+        indices[0, : len(places)] = np.flatnonzero(seen.groups.mask[0])[places]
+        outcome = advance(game, step, lambda _seen, _k, chosen=indices: Selection(chosen), seen)
+        if outcome is None:
+            raise QueristError("a game waits for an answer", "let its oracle answer at once")
+        gain = reward.measure(game, outcome)
+        ended = game.view.spent >= budget or game.view.exhausted
+        after = None
+        if not ended:
+            seen = offer(game, step + 1)
+            after = moment(seen) if settings.gamma > 0 else None
+        if len(outcome.questions) == k:  # a short last step has no agent for some images
+            paid = gain.value if gain.per_group is None else gain.per_group
+            played.steps.append(TeamStep(state, rows[places], paid, after, (scene, step)))
+            if told is not None:
+                told(played.steps[-1])
+        played.rewards.append(gain.value)
+        played.errors.append(gain.standard_error)
+        if ended:
+            break
+    return played
+
+
+class ImageGain(InfluenceGain):
+    """The metric's rise for the step, and for each image what its own label was worth: ``per_group`` is (k,)."""
+
+    def measure(self, game: Game, outcome: Outcome) -> Gain:
+        seen, places = outcome.observation, outcome.selection.indices[0]
+        chosen = np.where(places >= 0, seen.groups.units[0, np.maximum(places, 0)], -1)[:, None]
+        each = Groups(chosen, chosen >= 0)  # a group for every image, of which that image was chosen
+        apart = replace(
+            outcome,
+            observation=replace(seen, groups=each),
+            selection=Selection(np.where(chosen >= 0, 0, -1)),
+        )
+        return super().measure(game, apart)
+
+
+def moment(seen: Observation) -> tuple[np.ndarray, np.ndarray]:
+    """The (Fs,) state and the (n, F) candidates of the one group.
+
+    Raises:
+        QueristError: there are several groups.
+    """
+    if len(seen.groups.mask) != 1:
+        raise QueristError(f"a team chooses from one group, not from {len(seen.groups.mask)}", "use its own candidates")
+    return seen.state, seen.candidates[0][seen.groups.mask[0]]

@@ -1,0 +1,142 @@
+"""MATAL as a policy: the team of a card chooses image after image, and is trained again when labels have doubled."""
+
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from querist.agents.matal.config import Matal
+from querist.agents.matal.features import MatalFeaturiser, schema
+from querist.agents.matal.games import moment, team_pool
+from querist.agents.matal.network import TeamQ
+from querist.agents.matal.retraining import retrained
+from querist.agents.matal.spaces import FIELDS, Calibration, Spaces
+from querist.agents.matal.team import build_team, choose
+from querist.core.candidates import Candidates
+from querist.core.card import PolicyCard
+from querist.core.observation import Observation
+from querist.core.policy import Policy, Selection, schema_mismatch
+from querist.core.rehearsal import Stage
+from querist.core.split import Split
+from querist.core.step import Game, Outcome
+from querist.core.task import HasSkeleton, Task
+from querist.errors import QueristError
+from querist.nn.runtime import arrays_to_state, seeded, state_to_arrays
+
+TEAM, INITIAL, CALIBRATION = "team", "initial", "calibration"
+"""Prefixes of a card's tensors: the team that plays, the initialisation from which it is trained again, what is
+frozen. Without meta-learning there is no initialisation of its own."""
+
+Rehearse = Callable[[Game, Path], Stage]
+"""(the deployment, an empty folder) -> where games can be played on all labels bought so far."""
+
+
+class MatalPolicy(Policy):
+    """Plays a card (Gong et al. 2022; ALGORITHMS 2.5).
+
+    Between trainings the team is frozen and greedy. One deployment, one instance: its weights may change.
+
+    Args:
+        card: of the agent ``matal``.
+        rehearse: makes a stage of the labels bought, such as
+            :class:`~querist.agents.matal.retraining.LabelsBought`; None: the team stays as the card has it.
+    """
+
+    needs = (HasSkeleton,)
+    fields = FIELDS
+    forms = ()  # its candidates are its own
+
+    def __init__(self, card: PolicyCard, rehearse: Rehearse | None = None) -> None:
+        self.card, self.schema, self.rehearse = card, card.schema, rehearse
+        try:
+            self.settings = Matal(**card.settings)
+            self.calibration = Calibration.of(card.tensors, CALIBRATION)
+            self.team = self._built(TEAM)
+        except (RuntimeError, KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+            reason = str(error).split("\n")[-1].strip()
+            raise QueristError(
+                f"the settings, schema and weights of {card.strategy} do not fit together: {reason}",
+                "train the policy anew with this version",
+            ) from error
+        self._trained_on: int | None = None  # how many images were labelled when the team was trained again
+
+    def _built(self, prefix: str) -> TeamQ:
+        state = from_tensors(self.card.tensors, prefix)
+        with seeded(0):  # fresh weights are drawn before the card's replace them
+            team = build_team(self.card.schema, self.settings, len(state["last_bias"]))
+        team.load_state_dict(state)
+        return team
+
+    def check(self, task: Task, split: Split | None = None) -> None:
+        super().check(task, split)
+        given = schema(Spaces(task), task, self.settings)
+        if given.hash() != self.card.schema.hash():
+            raise schema_mismatch(self.card.strategy, self.card.schema, given)
+
+    def own_candidates(self, form: str, count: int) -> Candidates:
+        """One group; refuses, with a QueristError, a batch that is larger than the team."""
+        if self.settings.team in ("context", "no_context") and count > self.team.agents:
+            raise QueristError(
+                f"a team of {self.team.agents} agents chooses as many images per step, not {count}",
+                "let the recipe's batch equal the one that the policy was trained with",
+            )
+        return team_pool(self.settings, deployed=True)
+
+    def own_featuriser(self, task: Task) -> MatalFeaturiser:
+        return MatalFeaturiser(task, self.settings, self.calibration)
+
+    def _select(self, observation: Observation, k: int, rng: np.random.Generator) -> Selection:
+        places = np.flatnonzero(observation.groups.mask[0])
+        found = choose(self.team, self.settings, *moment(observation), k)
+        indices, scores = np.full((1, k), -1, dtype=np.int64), np.zeros((1, k))
+        indices[0, : len(found.places)], scores[0, : len(found.places)] = places[found.places], found.values
+        return Selection(indices, scores)
+
+    def learn(self, game: Game, outcome: Outcome, rng: np.random.Generator) -> dict[str, float]:
+        """Train the team again if the labelled set has doubled since it was trained, and something is left to ask."""
+        if self.rehearse is None or not self.settings.retrain or self.card.control == "untrained":
+            return {}
+        labels = game.view.labels()
+        labelled = len(labels.units) + len(labels.given)
+        _, budget = game.ledger.money(game.id)
+        if labelled < 2 * (self._trained_on or len(labels.given)) or game.view.spent >= budget:
+            return {}
+        present = game.task.snapshot()
+        team = self._built(INITIAL if any(name.startswith(INITIAL) for name in self.card.tensors) else TEAM)
+        try:
+            with tempfile.TemporaryDirectory() as folder:
+                stage = self.rehearse(game, Path(folder))
+                eyes = self.own_featuriser(stage.task)
+                log = retrained(team, stage, eyes, self.settings, int(rng.integers(2**62)), self.card.control)
+        finally:
+            game.task.restore(present)  # games may be played with the very task that is deployed
+        self.team, self._trained_on = team, labelled
+        return log
+
+    def snapshot(self) -> dict[str, np.ndarray]:
+        if self._trained_on is None:
+            return {}
+        return state_to_arrays(self.team, TEAM) | {"trained_on": np.array(self._trained_on)}
+
+    def restore(self, snapshot: Mapping[str, np.ndarray]) -> None:
+        self._trained_on = int(snapshot["trained_on"]) if snapshot else None
+        self.team = self._built(TEAM)
+        if snapshot:
+            self.team.load_state_dict(arrays_to_state(snapshot, TEAM))
+
+
+def to_tensors(trained: nn.Module, prefix: str) -> dict[str, np.ndarray]:
+    """A team as a card keeps it: weights in half precision, and statistics of its inputs as they are."""
+    arrays = state_to_arrays(trained, prefix)
+    halved = {f"{prefix}/{name}" for name, weights in trained.named_parameters() if weights.dtype == torch.float32}
+    return {name: array.astype(np.float16) if name in halved else array for name, array in arrays.items()}
+
+
+def from_tensors(tensors: Mapping[str, np.ndarray], prefix: str) -> dict[str, Any]:
+    """The state of a team from what :func:`to_tensors` made of it."""
+    single = {name: np.asarray(a, np.float32) if a.dtype == np.float16 else a for name, a in tensors.items()}
+    return arrays_to_state(single, prefix)

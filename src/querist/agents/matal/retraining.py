@@ -1,0 +1,103 @@
+"""Training a team again on the labels that were bought (Gong et al. 2022, section 3.3; ALGORITHMS 2.5, RETRAIN)."""
+
+import math
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from querist.agents.matal.config import Matal
+from querist.agents.matal.features import MatalFeaturiser
+from querist.agents.matal.learner import Learner
+from querist.agents.matal.network import TeamQ
+from querist.agents.matal.partition import partitioned
+from querist.core.agent import Again, Control
+from querist.core.answers import Labels
+from querist.core.oracle import SimulatedOracle
+from querist.core.rehearsal import Scene, Stage
+from querist.core.split import Role, Split
+from querist.core.step import Game
+from querist.core.task import Rehearses
+from querist.errors import QueristError
+
+
+def retrained(
+    team: TeamQ, stage: Stage, eyes: MatalFeaturiser, settings: Matal, seed: int, control: Control | str | None
+) -> dict[str, float]:
+    """Adapt a team to a stage, with a share of the usual number of games.
+
+    Args:
+        team: stands at its initialisation; changed in place. Its standardisers stay what they are.
+        stage: of all labels bought.
+        eyes: of the policy.
+        settings: the numbers.
+        seed: of games and exploration.
+        control: ``shuffled`` learns from the rewards of other steps here too.
+
+    Returns:
+        What is worth logging.
+    """
+    images = 1 if settings.team == "single" else stage.batch
+    episodes = math.ceil(settings.retrain_share * settings.episodes)
+    shuffled: Control | None = "shuffled" if control == "shuffled" else None
+    with closing(stage.rehearse(eyes, settings.steps * images)) as games:
+        learner = Learner(games, len(stage.scenes), team, settings, eyes.schema, seed, shuffled)
+        learner.train(episodes)
+        learner.end()
+    return {
+        "retrained": float(episodes),
+        "retrained_return": float(np.mean([row["return"] for row in learner.curve])),
+        "seconds_retrain": float(sum(row["seconds"] for row in learner.curve)),
+    }
+
+
+@dataclass(frozen=True, eq=False)
+class LabelsBought:
+    """Makes a stage of everything labelled in a deployment: what was given and what was bought.
+
+    Each partition begins with a model that knows nothing but its own labelled tenth: trained from untouched weights,
+    because the deployed model has seen the answers that the games are about (ALGORITHMS 2.9-3).
+
+    Args:
+        again: how policies are trained for the recipe; each scene is a partition.
+    """
+
+    again: Again
+
+    def __call__(self, game: Game, folder: Path) -> Stage:
+        """The stage; the task is left as the last partition's model, to be restored by the caller.
+
+        Raises:
+            QueristError: people answer, whose labels games cannot be played on yet.
+        """
+        if not isinstance(game.oracle, SimulatedOracle):
+            raise QueristError(
+                "a team can be trained again on answers that the data hold, not yet on those of people",
+                "set retrain: false in its settings",
+            )
+        labels = game.view.labels()
+        roles = np.full(len(game.split.roles), Role.UNUSED, dtype=np.int8)
+        roles[game.split.sources(Role.STATE)] = Role.STATE
+        roles[labels.given] = Role.START
+        roles[game.pool.sources(labels.units)[:, 0]] = Role.START
+        outer = Split(roles)
+        scenes = tuple(self._scene(game, labels, outer, turn) for turn in range(self.again.scenes))
+        return Stage(folder, game.pool, outer, scenes, 1, game.batch, self.again.update)
+
+    def _scene(self, game: Game, labels: Labels, outer: Split, turn: int) -> Scene:
+        task, seed = game.task, game.seed
+        inner = partitioned(outer, game.pool, seed, turn + 1_000 * len(labels.units))  # fresh ones at each retraining
+        known = inner.sources(Role.START)
+        mine = np.isin(game.pool.sources(labels.units)[:, 0], known)
+        answers = tuple(answer for answer, own in zip(labels.answers, mine, strict=True) if own)
+        these = Labels(labels.units[mine], answers, labels.given[np.isin(labels.given, known)])
+        stream = game.stream("retrain", turn + 1_000 * len(labels.units))
+        task.restore(self.again.untouched)
+        task.fit(these, new=these, steps=self.again.start, phase="start", rng=stream)
+        if not self.again.rehearsal or not (task.can(Rehearses) and isinstance(task, Rehearses)):
+            return Scene(inner, task, task.snapshot())
+        games = task.rehearsal(np.concatenate([inner.sources(r) for r in (Role.START, Role.POOL, Role.REWARD)]))
+        first = Labels(these.units[:0], (), known)
+        games.fit(first, new=first, steps=self.again.first, phase="start", rng=stream)
+        return Scene(inner, games, games.snapshot())

@@ -1,0 +1,193 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from querist.agents.matal import agent
+from querist.agents.matal.agent import AGENT
+from querist.agents.matal.config import settings
+from querist.agents.matal.partition import partitioned
+from querist.agents.matal.policy import MatalPolicy
+from querist.agents.matal.retraining import LabelsBought
+from querist.core.agent import CONTROLS, Again
+from querist.core.card import PolicyCard
+from querist.core.loop import Deployment
+from querist.core.oracle import SimulatedOracle
+from querist.core.plan import Parts, Plan
+from querist.core.rehearsal import halved
+from querist.errors import QueristError
+from toy_poses import ToyPoses, poses_split, poses_stage
+
+SMALL = {"episodes": 2, "steps": 3, "frequencies": 32, "landmarks": 8, "bins": 4, "check_games": 0, "warm_up": 1,
+         "first_width": 8, "second_width": 4, "meta_episodes": 2}  # fmt: skip
+CHANGES = {"sound": SMALL | {"batch": 2, "replay": 50, "meta_updates": 2}, "faithful": SMALL}
+
+
+def a_card(folder, profile="sound", changes=None, seed=1, **rest):
+    return AGENT.train(profile, CHANGES[profile] | (changes or {}), poses_stage(folder, partitioned), seed, **rest)
+
+
+def deployed(folder, card):
+    task, policy = ToyPoses(), MatalPolicy(card)
+    policy.check(task)
+    candidates, eyes = policy.own_candidates(card.profile, 3), policy.own_featuriser(task)
+    parts = Parts(task.pool, poses_split(), task, policy, candidates, eyes, SimulatedOracle(task))
+    with Deployment(folder, parts, Plan(0, 3, (12,), 2, 2, 5), {}) as run:
+        events = list(run.play())
+        return [q.unit for q in run.ledger.questions(1, task.pool)], events
+
+
+@pytest.mark.parametrize("profile", ["sound", "faithful"])
+def test_it_trains_a_card_that_loads_and_plays(tmp_path, profile):
+    told = []
+    card = a_card(tmp_path / "games", profile, watch=told.append)
+    assert (card.agent, card.profile, card.control) == ("matal", profile, None)
+    assert [row["episode"] for row in card.curve] == [1, 2, 3, 4, 5]
+    assert [row["phase"] for row in card.curve] == ["warm_up", "support", "query", "play", "play"]
+    assert told == list(card.curve)
+    assert len(told) == AGENT.episodes(profile, CHANGES[profile], None)
+    assert all(len(row["rewards"]) == 3 for row in card.curve)
+    assert settings(profile, CHANGES[profile]) == MatalPolicy(card).settings
+    card.save(tmp_path / "card")
+    loaded = PolicyCard.load(tmp_path / "card")
+    assert loaded.hash == card.hash
+    asked, _ = deployed(tmp_path / "run", loaded)
+    assert len(set(asked)) == 12
+    assert max(asked) < 24  # the pool
+
+
+@pytest.mark.parametrize("team", ["no_context", "top", "single"])
+def test_the_other_teams_of_the_ablation_play_too(tmp_path, team):
+    card = a_card(tmp_path / "games", changes={"team": team, "check_games": 1})
+    agents = 3 if team == "no_context" else 1
+    assert card.tensors["team/last_bias"].shape == (agents, 1, 1)
+    asked, events = deployed(tmp_path / "run", card)
+    assert len(set(asked)) == 12
+    assert sum(event.kind == "step" for event in events) == (12 if team == "single" else 4)
+
+
+def test_a_team_paid_image_by_image(tmp_path):
+    card = a_card(tmp_path / "games", changes={"reward": "influence", "check_games": 1})
+    assert len(card.curve) == 5
+    assert len(deployed(tmp_path / "run", card)[0]) == 12
+
+
+def test_updates_after_each_step(tmp_path):
+    card = a_card(tmp_path, "faithful", {"update": "step", "meta": "none", "selector": "target"})
+    assert [row["phase"] for row in card.curve] == ["warm_up", "play", "play"]
+    assert "loss" in card.curve[1]
+    assert not any(name.startswith("initial") for name in card.tensors)
+
+
+def test_a_seed_fixes_the_card(tmp_path):
+    cards = [a_card(tmp_path / str(n), changes={"check_games": 2}, seed=s) for n, s in enumerate((1, 1, 2))]
+    assert cards[0].hash == cards[1].hash != cards[2].hash
+    plain = [[{k: v for k, v in row.items() if k != "seconds"} for row in card.curve] for card in cards]
+    assert plain[0] == plain[1] != plain[2]
+    assert cards[0].check == cards[1].check
+    policy, chance = np.array(cards[0].check["policy"]), np.array(cards[0].check["random"])
+    assert cards[0].check["difference"] == pytest.approx((policy - chance).mean())
+    assert cards[0].check["standard_error"] == pytest.approx(abs(np.diff(policy - chance)[0]) / 2)
+
+
+def test_training_leaves_global_generators_alone(tmp_path):
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    a_card(tmp_path)
+    assert torch.equal(torch.rand(3), expected)
+
+
+@pytest.mark.parametrize("control", CONTROLS)
+def test_controls(tmp_path, control):
+    card = a_card(tmp_path, changes={"check_games": 1}, control=control)
+    assert card.strategy == f"matal/{control}"
+    assert card.check == {}
+    assert len(card.curve) == AGENT.episodes("sound", CHANGES["sound"], control) == (1 if control == "untrained" else 5)
+
+
+def test_the_untrained_control_has_the_first_weights_of_the_policy(tmp_path, monkeypatch):
+    first = []
+    build = agent.build_team
+
+    def noted(*arguments):
+        team = build(*arguments)
+        first.append({name: weights.detach().clone() for name, weights in team.named_parameters()})
+        return team
+
+    monkeypatch.setattr(agent, "build_team", noted)
+    trained = a_card(tmp_path / "policy")
+    card = a_card(tmp_path / "control", control="untrained")
+    for name, weights in first[0].items():
+        assert torch.equal(weights, first[1][name])
+        np.testing.assert_array_equal(card.tensors[f"team/{name}"], weights.half().numpy())
+    assert card.tensors["team/last"].any()  # it has preferences
+    assert not np.array_equal(trained.tensors["team/second"], card.tensors["team/second"])
+
+
+def test_each_rule_that_a_stage_may_break(tmp_path):
+    with pytest.raises(QueristError, match="no setting 'episods'"):
+        AGENT.episodes("sound", {"episods": 3}, None)
+    with pytest.raises(QueristError, match="no reward set"):
+        AGENT.train("sound", CHANGES["sound"], poses_stage(tmp_path, halved), 1)
+    with pytest.raises(QueristError, match="games of 99 questions"):
+        a_card(tmp_path, changes={"steps": 33})
+    assert not (tmp_path / "games.sqlite").exists()
+
+
+def test_a_card_is_refused_by_another_body_or_batch(tmp_path):
+    card = a_card(tmp_path)
+    policy = MatalPolicy(card)
+    with pytest.raises(QueristError, match="team of 3 agents"):
+        policy.own_candidates("sound", 4)
+    other = ToyPoses()
+    other.part_bones = ((0, 2), (1, 3))
+    with pytest.raises(QueristError, match="was trained on schema"):
+        policy.check(other)
+    with pytest.raises(QueristError, match="do not fit together"):
+        MatalPolicy(dataclasses.replace(card, settings={**card.settings, "first_width": 9}))
+
+
+# Training again -------------------------------------------------------------------------------------------------------
+
+LONG = Plan(0, 3, (15,), 2, 2, 5)
+
+
+def small_start():
+    """10 of 60 images labelled at the start, so that they double after four steps."""
+    return poses_split(60, 10, 6)
+
+
+def doubling(folder, card, upto=None):
+    task = ToyPoses()
+    policy = MatalPolicy(card, LabelsBought(Again(task.snapshot(), 2, 5, 5, 2)))
+    eyes = policy.own_featuriser(task)
+    parts = Parts(task.pool, small_start(), task, policy, policy.own_candidates("", 3), eyes, SimulatedOracle(task))
+    with Deployment(folder, parts, LONG, {}) as run:
+        for n, _ in enumerate(run.play(), start=1):
+            if n == upto:
+                return None
+        return [q.unit for q in run.ledger.questions(1, task.pool)], policy, task.snapshot()
+
+
+def test_the_team_is_trained_again_when_the_labels_have_doubled(tmp_path):
+    card = a_card(tmp_path / "games")
+    asked, policy, _ = doubling(tmp_path / "run", card)
+    assert len(set(asked)) == 15
+    assert policy.snapshot()["trained_on"] == 22  # 10 given; 19 after three steps, 22 after four
+    assert not torch.equal(policy.team.second, MatalPolicy(card).team.second)
+    untrained = a_card(tmp_path / "control", control="untrained")
+    _, policy, _ = doubling(tmp_path / "again", untrained)
+    assert policy.snapshot() == {}
+
+
+def test_a_run_that_was_stopped_goes_on_with_the_team_it_had(tmp_path):
+    card = a_card(tmp_path / "games")
+    whole, policy, weights = doubling(tmp_path / "whole", card)
+    for stop in (4, 6):  # before and after the training
+        assert doubling(tmp_path / f"stopped{stop}", card, upto=stop) is None
+        again, resumed, other = doubling(tmp_path / f"stopped{stop}", card)
+        assert again == whole
+        assert torch.equal(policy.team.second, resumed.team.second)
+        np.testing.assert_array_equal(weights["weights"], other["weights"])

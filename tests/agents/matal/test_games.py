@@ -1,0 +1,179 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from querist.agents.matal.config import SOUND
+from querist.agents.matal.exploring import drawn, exploration, explorer
+from querist.agents.matal.features import MatalFeaturiser
+from querist.agents.matal.games import TeamPool, play, team_pool
+from querist.agents.matal.partition import partitioned, retraining_marks
+from querist.agents.matal.spaces import Spaces, calibrate
+from querist.core.pool import ColumnarPool
+from querist.core.split import Role, Split
+from querist.errors import QueristError
+from toy_poses import ToyPoses, poses_game, poses_split
+
+SETTINGS = replace(SOUND, bins=3, frequencies=16)
+
+
+# Partitions -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("size", "sets"), [(800, (240, 480, 80)), (80, (24, 48, 8)), (10, (3, 6, 1))])
+def test_three_to_six_to_one(size, sets):
+    """ALGORITHMS 2.1."""
+    pool = ColumnarPool([f"i{i}" for i in range(size + 20)])
+    outer = poses_split(size + 20, size, 10)
+    found = partitioned(outer, pool, 3)
+    assert tuple(len(found.sources(r)) for r in (Role.REWARD, Role.POOL, Role.START)) == sets
+    assert len(found.sources(Role.UNUSED)) == 20
+    assert (found.roles[outer.roles != Role.START] == Role.UNUSED).all()
+    assert found.digest() == partitioned(outer, pool, 3).digest()
+    assert found.digest() != partitioned(outer, pool, 3, turn=1).digest()
+
+
+def test_a_partition_keeps_people_together():
+    pool = ColumnarPool([f"i{i}" for i in range(40)], subjects=np.arange(40) // 2)
+    found = partitioned(Split(np.full(40, Role.START, np.int8)), pool, 0)
+    found.check(pool)
+    assert len(found.sources(Role.REWARD)) == 12
+
+
+def test_too_few_labels_make_no_partition():
+    pool = ColumnarPool([f"i{i}" for i in range(4)])
+    with pytest.raises(QueristError, match="4 labelled images or subjects cannot be divided"):
+        partitioned(Split(np.full(4, Role.START, np.int8)), pool, 0)
+
+
+def test_three_retrainings_between_800_and_10000():
+    """ALGORITHMS 10."""
+    assert retraining_marks(800, 10_000, 40) == [1600, 3200, 6400]
+    assert retraining_marks(10, 25, 3) == [22]
+    assert retraining_marks(10, 20, 10) == []
+
+
+# Exploration ----------------------------------------------------------------------------------------------------------
+
+
+def test_exploration_falls_in_a_line_over_the_first_half():
+    assert [exploration(SETTINGS, p) for p in (0, 0.25, 0.5, 1)] == pytest.approx([0.9, 0.475, 0.05, 0.05])
+
+
+def takes(seed, settings, epsilon=1.0, n=200, k=20, rows=None):
+    rows = np.random.default_rng(0).normal(size=(n, 4)).astype(np.float32) if rows is None else rows
+    draw = explorer(rows, settings, epsilon, np.random.default_rng(seed), np.ones(4))
+    return rows, draw, drawn(draw, len(rows), k)
+
+
+def test_exploring_takes_no_image_twice():
+    _, _, places = takes(1, SETTINGS, k=300)
+    assert sorted(places) == list(range(200))
+
+
+def test_coherent_batches_differ_more_than_uniform_ones():
+    def spread(kind):
+        means = []
+        for seed in range(30):
+            rows, _, places = takes(seed, replace(SETTINGS, exploration=kind))
+            means.append(rows[places].mean(axis=0))
+        return np.std(means, axis=0).mean()
+
+    assert spread("coherent") > 2 * spread("uniform")
+
+
+def test_uniform_exploration_is_uniform():
+    counts = np.zeros(10)
+    for seed in range(600):
+        _, _, places = takes(seed, replace(SETTINGS, exploration="uniform"), k=2, rows=np.zeros((10, 4), np.float32))
+        counts[places] += 1
+    assert (np.abs(counts - 120) < 5 * np.sqrt(120)).all()
+
+
+def test_each_agent_explores_by_itself():
+    free = torch.ones(200, dtype=torch.bool)
+    _, draw, _ = takes(0, SETTINGS, epsilon=1.0)
+    sometimes = explorer(np.zeros((200, 4), np.float32), SETTINGS, 0.3, np.random.default_rng(0), np.ones(4))
+    assert all(draw(m, free) is not None for m in range(20))
+    explored = sum(sometimes(m, free) is not None for m in range(200))
+    assert 35 < explored < 85
+    nobody = explorer(np.zeros((5, 4), np.float32), SETTINGS, 0.0, np.random.default_rng(0), np.ones(4))
+    assert all(nobody(m, torch.ones(5, dtype=torch.bool)) is None for m in range(5))
+
+
+# Games ----------------------------------------------------------------------------------------------------------------
+
+
+def a_game(folder, budget=9, **rest):
+    task = ToyPoses()
+    eyes = MatalFeaturiser(task, SETTINGS, calibrate(Spaces(task), task, np.arange(60), SETTINGS, 0))
+    return poses_game(folder, task, eyes, partitioned(poses_split(), task.pool, 0), budget, episode=4, **rest)
+
+
+def first(seen, k, step):
+    return np.arange(min(k, seen.groups.mask.sum()))
+
+
+def test_a_game_tells_what_a_team_learns_from(tmp_path):
+    game = a_game(tmp_path)
+    told = []
+    played = play(game, replace(SETTINGS, gamma=0.9, standardise_returns=False), first, 2, told.append)
+    assert told == played.steps
+    assert [s.place for s in played.steps] == [(2, 0), (2, 1), (2, 2)]
+    assert len(played.rewards) == len(played.errors) == len(played.seen) == 3
+    assert [s.reward for s in played.steps] == played.rewards
+    for step, (state, rows) in zip(played.steps, played.seen, strict=True):
+        np.testing.assert_array_equal(step.state, state)
+        np.testing.assert_array_equal(step.actions, rows[:3])
+    assert [len(rows) for _, rows in played.seen] == [18, 15, 12]
+    np.testing.assert_array_equal(played.steps[0].after[1], played.seen[1][1])
+    assert played.steps[-1].after is None
+    assert played.seen[1][0][-1] == pytest.approx(3 / 9)  # of the game's own budget
+
+
+def test_rewards_add_up_to_the_gain_on_the_reward_set(tmp_path):
+    game = a_game(tmp_path)
+    reward = game.split.sources(Role.REWARD)
+    before = game.task.evaluate(reward).value
+    played = play(game, SETTINGS, first)
+    assert sum(played.rewards) == pytest.approx(game.task.evaluate(reward).value - before)
+    assert played.steps[0].after is None  # nobody looks ahead
+
+
+def test_each_agent_can_be_paid_for_its_own_image(tmp_path):
+    """To first order; with the model that chose."""
+    game = a_game(tmp_path)
+    task, reward, told = game.task, game.split.sources(Role.REWARD), []
+    before = {0: task.snapshot()}
+
+    def noted(step):
+        told.append((step, task.snapshot()))
+
+    played = play(game, replace(SETTINGS, reward="influence"), first, told=noted)
+    assert [s.reward.shape for s in played.steps] == [(3,)] * 3
+    asked = [game.ledger.questions(game.id, game.pool, step) for step in range(3)]
+    for number, (step, after) in enumerate(told):
+        units = np.array([q.unit for q in asked[number]])
+        task.restore(before[number])
+        np.testing.assert_allclose(step.reward, task.influence(units, task.truth(units), reward), rtol=1e-5)
+        before[number + 1] = after
+        task.restore(after)
+    assert sum(played.rewards) == pytest.approx(
+        task.evaluate(reward).value - (task.restore(before[0]) or task.evaluate(reward).value)
+    )
+
+
+def test_a_short_last_step_is_played_but_not_learned_from(tmp_path):
+    played = play(a_game(tmp_path, budget=7), SETTINGS, first)
+    assert len(played.rewards) == 3
+    assert [len(s.actions) for s in played.steps] == [3, 3]
+
+
+def test_the_pool_of_a_team():
+    assert team_pool(SETTINGS, deployed=False) == TeamPool(None, False)
+    assert team_pool(SETTINGS, deployed=True) == TeamPool(10_000, False)
+    assert team_pool(replace(SETTINGS, candidates=0), deployed=True).limit is None
+    alone = team_pool(replace(SETTINGS, team="single"), deployed=True)
+    assert alone.per_group(20) == 1
+    assert team_pool(SETTINGS, deployed=True).per_group(20) == 20

@@ -1,0 +1,143 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from querist.agents.matal.config import SOUND
+from querist.agents.matal.network import TeamQ
+from querist.agents.matal.team import build_team, choose, contexts
+from querist.core.observation import Field, Schema
+from querist.errors import QueristError
+from querist.nn.runtime import seeded
+
+S, F = 3, 5
+
+
+def a_team(agents=3, seed=0, set_standardiser=True):
+    with seeded(seed):
+        team = TeamQ(agents, S, F, 7, 6)
+        with torch.no_grad():  # biases drawn for small fans are small too; make everything matter
+            for weights in team.parameters():
+                weights.copy_(torch.randn_like(weights))
+        if set_standardiser:
+            team.set_standardiser(torch.randn(20, S) + 1, 2 * torch.randn(20, F))
+    return team
+
+
+def candidates(n, seed=0):
+    return np.random.default_rng(seed).normal(size=(n, F)).astype(np.float32)
+
+
+def state(seed=0):
+    return np.random.default_rng(seed + 50).normal(size=S).astype(np.float32)
+
+
+def plain(team, m, s, a, h):
+    """q_m as printed: W over [a; h] in one piece, then three layers over [z, a, s]; a and h standardised."""
+    s = team.state_standardiser(torch.from_numpy(s))
+    W = torch.cat([team.mix_candidate[m], team.mix_context[m]], dim=1)
+    z = torch.relu(W @ torch.cat([a, h]) + team.mix_bias[m, 0])
+    first = torch.cat([team.first_mixed[m], team.first_candidate[m], team.first_state[m]], dim=1)
+    x = torch.relu(first @ torch.cat([z, a, s]) + team.first_bias[m, 0])
+    x = torch.relu(team.second[m] @ x + team.second_bias[m, 0])
+    return float(team.last[m] @ x + team.last_bias[m, 0])
+
+
+@torch.no_grad()
+def straightforward(team, kind, s, rows, k):
+    """Agent after agent, candidate after candidate."""
+    A = team.candidate_standardiser(torch.from_numpy(rows))
+    taken, seen = [], []
+    for m in range(k):
+        h = torch.stack([A[i] for i in taken]).mean(dim=0) if taken and kind == "context" else torch.zeros(F)
+        agent = m if team.agents > 1 else 0
+        values = [plain(team, agent, s, A[i], h) if i not in taken else -np.inf for i in range(len(A))]
+        taken.append(int(np.argmax(values)))
+        seen.append(max(values))
+    return taken, seen
+
+
+@pytest.mark.parametrize("kind", ["context", "no_context"])
+@pytest.mark.parametrize("seed", range(3))
+def test_choosing_equals_the_printed_rule(kind, seed):
+    team, rows = a_team(4, seed), candidates(9, seed)
+    found = choose(team, replace(SOUND, team=kind), state(), rows, 4)
+    taken, values = straightforward(team, kind, state(), rows, 4)
+    assert found.places.tolist() == taken
+    np.testing.assert_allclose(found.values, values, rtol=1e-4, atol=1e-4)
+
+
+def test_the_top_of_one_agent():
+    team, rows = a_team(1), candidates(9)
+    found = choose(team, replace(SOUND, team="top"), state(), rows, 4)
+    assert found.places.tolist() == straightforward(team, "top", state(), rows, 4)[0]
+    assert (np.diff(found.values) <= 0).all()
+
+
+@torch.no_grad()
+def test_values_of_a_batch_are_those_of_single_steps():
+    team, rows = a_team(3), torch.randn(3, 4, F)
+    states = torch.randn(4, S)
+    known = contexts(rows, SOUND)
+    found = team(states, rows, known)
+    assert found.shape == (3, 4)
+    for m in range(3):
+        for b in range(4):
+            expected = plain(team, m, states[b].numpy(), rows[m, b], known[m, b])
+            assert float(found[m, b]) == pytest.approx(expected, rel=1e-4, abs=1e-4)
+
+
+def test_contexts_are_means_of_what_went_before():
+    """ALGORITHMS 10: h^1 = 0 and h^3 = mean of two actions."""
+    actions = torch.randn(4, 2, F)
+    found = contexts(actions, SOUND)
+    assert not found[0].any()
+    torch.testing.assert_close(found[1], actions[0])
+    torch.testing.assert_close(found[2], (actions[0] + actions[1]) / 2)
+    torch.testing.assert_close(found[3], actions[:3].mean(dim=0))
+    assert not contexts(actions, replace(SOUND, team="no_context")).any()
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 1000), st.integers(0, 8), st.integers(1, 6))
+def test_no_image_is_taken_twice(seed, n, k):
+    """Not even among doubles, whose values are equal."""
+    rows = np.repeat(candidates(max(1, n), seed), 2, axis=0)[: 2 * n]
+    taken = choose(a_team(6, 1), SOUND, state(), rows, k).places
+    assert len(taken) == min(k, 2 * n)
+    assert len(set(taken.tolist())) == len(taken)
+
+
+def test_a_drawn_image_is_part_of_what_later_agents_know():
+    team, rows = a_team(3), candidates(6)
+    asked = []
+
+    def draw(m, free):
+        asked.append(free.tolist())
+        return 5 if m == 0 else None
+
+    found = choose(team, SOUND, state(), rows, 3, draw)
+    A = team.candidate_standardiser(torch.from_numpy(rows))
+    with torch.no_grad():
+        values = [plain(team, 1, state(), A[i], A[5]) for i in range(5)]
+    assert found.places[:2].tolist() == [5, int(np.argmax(values))]
+    assert np.isnan(found.values[0])
+    assert [sum(free) for free in asked] == [6, 5, 4]
+
+
+def test_a_team_needs_its_standardisers():
+    with pytest.raises(QueristError, match="before its standardiser was set"):
+        choose(a_team(set_standardiser=False), SOUND, state(), candidates(3), 2)
+
+
+@pytest.mark.parametrize(("kind", "agents"), [("context", 20), ("no_context", 20), ("top", 1), ("single", 1)])
+def test_how_many_agents_a_team_has(kind, agents):
+    schema = Schema((Field("a", (4,)), Field("b")), (Field("s", (9,)),))
+    with seeded(0):
+        team = build_team(schema, replace(SOUND, team=kind), 20)
+    assert team.agents == agents
+    each = 16 * 10 + 16 + 128 * (16 + 5 + 9) + 128 + 64 * 128 + 64 + 64 + 1  # z, and three layers over [z, a, s]
+    assert sum(p.numel() for p in team.parameters()) == agents * each
