@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -68,6 +69,10 @@ class Schema:
 
     def hash(self) -> str:
         """16 hexadecimal digits that change with any name, shape, range or class."""
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> str:
         text = json.dumps(asdict(self), sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -56,7 +56,7 @@ class Dral:
     scale: Literal["pool", "graph"] = "pool"
     no_negative: Literal["mean", "stranger"] = "mean"
     online: Literal["learn", "off", "shuffled"] = "learn"
-    episodes: int = 4
+    episodes: int = 8
     budget: int = 1500
     check_games: int = 1
     gamma: float = 0.9
