@@ -17,6 +17,7 @@ from querist.kernels.regions import region_class_counts, region_grids, region_me
 from querist.kernels.uncertainty import pixel_uncertainty
 from querist.tasks.segmentation.fpn import FPN
 from speed_measure import Case
+from speed_pairs import cmc, question, refresh
 from speed_step import step
 
 CLASSES = 11
@@ -218,4 +219,7 @@ BENCHMARKS = (
     Benchmark("badge", "the same sampler on the n x (C d) gradients", badge),
     Benchmark("ralis-histograms", "a loop over regions: direct sums, histc", ralis_histograms),
     Benchmark("entropy-grids", "three poolings for each region", entropy_grids),
+    Benchmark("pair-question", "the distances of its graph, row by row", question),
+    Benchmark("pair-refresh", "all distances at once, then topk", refresh),
+    Benchmark("cmc-map", "a loop over queries", cmc),
 )

@@ -126,9 +126,11 @@ def action_values(network: nn.Module, moment: Moment) -> np.ndarray:
         torch.from_numpy(np.ascontiguousarray(a)).to(device) for a in (moment.state, moment.candidates, moment.mask)
     )
     was_training = network.training
-    network.eval()
+    if was_training:  # setting the mode walks over all modules, which takes as long as a small network
+        network.eval()
     values = network(state.float()[None], candidates.float(), mask)
-    network.train(was_training)
+    if was_training:
+        network.train()
     return values.masked_fill(~mask, -torch.inf).cpu().numpy()
 
 
