@@ -1,0 +1,207 @@
+"""A plain folder: images, a skeleton file, and a table of joints as CSV or JSON.
+
+`skeleton.json` is a skeleton file (:func:`~querist.tasks.pose.skeleton.read_skeleton`). `joints.csv` has the columns
+`path`, and `NAME_x` and `NAME_y` for each joint, in pixels; perhaps `NAME_visible` (1 or 0), `split` and `subject`. An
+empty cell is an unknown joint. `joints.json` is ``{"frames": [{"path": ..., "joints": [[x, y], null, ...]}, ...]}``
+with joints in the order of the skeleton, null where unknown, and perhaps `visible`, `split`, `subject`, `box` (left,
+top, width, height), `head` (diagonal of its box) and `centre`. Where there is a `camera.json` (`fx`, `fy`, `cx`, `cy`,
+and perhaps `cube_mm` and `unit_mm`), images are depth images of 16 bits, joints have `NAME_z` too, and all of them and
+the centre are millimetres in the space of the camera (x right, y down, z away). Without a table nothing is labelled.
+"""
+
+import csv
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from querist.errors import QueristError
+from querist.nn.folders import image_files, require_folder
+from querist.tasks.pose.camera import Camera, Depth
+from querist.tasks.pose.documents import load_json, numbers
+from querist.tasks.pose.listing import Frame, Listing, listing
+from querist.tasks.pose.skeleton import Skeleton, read_skeleton
+
+SKELETON, CAMERA = "skeleton.json", "camera.json"
+TABLES = ("joints.json", "joints.csv")
+
+_KEYS = ("path", "split", "subject", "joints", "visible", "box", "head", "centre")
+_TRUE, _FALSE = ("1", "true", "True"), ("0", "false", "False")
+
+
+@dataclass(frozen=True)
+class _Row:
+    """One row of a table: where it stands, and what it says."""
+
+    where: str
+    path: str
+    content: Mapping[str, Any]
+
+
+def read_folder(root: Path) -> Listing:
+    """Lists a plain folder; names of poses are the split and the path, without suffix and folder of the split.
+
+    Raises:
+        QueristError: naming the file and the line or frame, if a file, column or entry is missing, unknown or of
+            another kind, there are two tables, a path leaves the folder or is listed twice, or what
+            :func:`~querist.tasks.pose.listing.listing` checks is wrong.
+    """
+    require_folder(root, f"{SKELETON}, images, and {' or '.join(TABLES)}")
+    skeleton = read_skeleton(root / SKELETON)
+    depth = _read_camera(root / CAMERA) if (root / CAMERA).is_file() else None
+    tables = [root / name for name in TABLES if (root / name).is_file()]
+    if len(tables) > 1:
+        raise QueristError(f"{root} holds both {' and '.join(TABLES)}", "keep one of them")
+    if not tables:
+        if depth is not None:
+            raise QueristError(
+                f"{root} has no {TABLES[0]}", "of depth images it must say at least where the hand is: centre"
+            )
+        frames = [Frame("train", stem, path) for stem, path in image_files(root).items()]
+        return listing("folder", root, skeleton, frames)
+    size = 2 if depth is None else 3
+    rows = _csv_rows(tables[0], skeleton, size) if tables[0].suffix == ".csv" else _json_rows(tables[0])
+    frames, seen = [], {}
+    for row in rows:
+        frame = _frame(root, row, skeleton, size)
+        key = frame.image.with_suffix("")
+        if key in seen:  # the same image in two splits would leak
+            raise QueristError(f"{row.where}: {row.path} was listed at {seen[key]} already", "list it once")
+        seen[key] = row.where
+        frames.append(frame if depth is None else _in_pixels(frame, depth.camera, row.where))
+    return listing("folder", root, skeleton, frames, depth)
+
+
+def _read_camera(path: Path) -> Depth:
+    document = load_json(path)
+    known = ("fx", "fy", "cx", "cy", "cube_mm", "unit_mm")
+    if not isinstance(document, dict) or not set(document) <= set(known) or not set(known[:4]) <= set(document):
+        raise QueristError(f"{path} is no camera", "write fx, fy, cx, cy in pixels, and perhaps cube_mm and unit_mm")
+    values = {key: float(numbers(f"{path}: {key}", value, ())) for key, value in document.items()}
+    try:
+        camera = Camera(*(values.pop(key) for key in known[:4]))
+        return Depth(camera, values.get("cube_mm", 300.0), values.get("unit_mm", 1.0))
+    except QueristError as error:
+        raise QueristError(f"{path}: {error.what}", error.fix) from error
+
+
+def _json_rows(table: Path) -> Iterator[_Row]:
+    document = load_json(table)
+    frames = document.get("frames") if isinstance(document, dict) else None
+    if not isinstance(frames, list):
+        raise QueristError(f"{table} has no list of frames", 'write {"frames": [{"path": ..., "joints": ...}, ...]}')
+    for i, entry in enumerate(frames):
+        where = f"{table}, frames[{i}]"
+        if not isinstance(entry, dict) or not isinstance(entry.get("path"), str):
+            raise QueristError(f"{where} has no path", 'write {"path": "image.png", "joints": [[x, y], null, ...]}')
+        if not set(entry) <= set(_KEYS):
+            raise QueristError(f"{where} has the entry {min(set(entry) - set(_KEYS))!r}", f"use {', '.join(_KEYS)}")
+        yield _Row(where, entry["path"], entry)
+
+
+def _csv_rows(table: Path, skeleton: Skeleton, size: int) -> Iterator[_Row]:
+    axes = "xyz"[:size]
+    needed = ["path", *(f"{name}_{axis}" for name in skeleton.names for axis in axes)]
+    try:
+        with table.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, strict=True)
+            columns = list(reader.fieldnames or [])
+            allowed = {*needed, "split", "subject", *(f"{name}_visible" for name in skeleton.names)}
+            for wrong, problem in (
+                (set(needed) - set(columns), "has no column"),
+                (set(columns) - allowed, "has a column"),
+            ):
+                if wrong:
+                    raise QueristError(
+                        f"{table} {problem} {min(wrong)!r}",
+                        f"write path, {', '.join(f'JOINT_{axis}' for axis in axes)} for every joint of {SKELETON}, and "
+                        "perhaps JOINT_visible, split and subject",
+                    )
+            if len(set(columns)) < len(columns):
+                raise QueristError(f"{table} names a column twice", "name each once")
+            for row in reader:
+                where = f"{table}, line {reader.line_num}"
+                if None in row or None in row.values():
+                    raise QueristError(f"{where}: the line does not have {len(columns)} cells", "fill or remove it")
+                yield _Row(where, row["path"].strip(), _csv_content(where, row, skeleton, axes))
+    except OSError as error:
+        raise QueristError(f"{table} cannot be read: {error.strerror}", "check that it is readable") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise QueristError(f"{table} is not a table in UTF-8: {error}", "save it as CSV (UTF-8)") from error
+
+
+def _csv_content(where: str, row: Mapping[str, str], skeleton: Skeleton, axes: str) -> dict[str, Any]:
+    """A line in the form of a frame of JSON."""
+    joints: list[list[float] | None] = []
+    visible: list[bool] = []
+    for name in skeleton.names:
+        cells = [row[f"{name}_{axis}"].strip() for axis in axes]
+        flag = row.get(f"{name}_visible", "").strip()
+        if flag not in ("", *_TRUE, *_FALSE):
+            raise QueristError(f"{where}: {name}_visible is {flag!r}", "write 1 or 0, or leave it empty")
+        visible.append(flag not in _FALSE)
+        if not any(cells):
+            joints.append(None)
+            continue
+        try:
+            joints.append([float(cell) for cell in cells])
+        except ValueError as error:
+            raise QueristError(
+                f"{where}: the joint {name!r} is at {', '.join(map(repr, cells))}",
+                "write numbers, or leave all empty",
+            ) from error
+    content: dict[str, Any] = {"joints": joints, "visible": visible}
+    return content | {key: row[key].strip() for key in ("split", "subject") if row.get(key, "").strip()}
+
+
+def _frame(root: Path, row: _Row, skeleton: Skeleton, size: int) -> Frame:
+    """What a row says, coordinates as they are."""
+    path = PurePosixPath(row.path)
+    if not path.name or path.is_absolute() or ".." in path.parts:
+        raise QueristError(
+            f"{row.where}: the path {row.path!r} is not one inside {root}", "write paths relative to the data folder"
+        )
+    if not (root / path).is_file():
+        raise QueristError(f"{row.where}: there is no file {root / path}", "add it or remove the entry")
+    content = row.content
+    joints = content.get("joints")
+    if joints is not None:
+        if not isinstance(joints, list) or len(joints) != len(skeleton):
+            raise QueristError(f"{row.where}: joints is no list of {len(skeleton)}", f"list the joints of {SKELETON}")
+        unknown = [np.nan] * size
+        joints = np.stack([
+            numbers(f"{row.where}: the joint {name!r}", unknown if joint is None else joint, (size,), joint is None)
+            for name, joint in zip(skeleton.names, joints, strict=True)
+        ])  # fmt: skip
+    visible = content.get("visible")
+    if visible is not None and (
+        not isinstance(visible, list) or len(visible) != len(skeleton) or not all(v in (True, False) for v in visible)
+    ):
+        raise QueristError(
+            f"{row.where}: visible is no list of {len(skeleton)} truths", "give true or false for each joint"
+        )
+    box, head, centre = (content.get(key) for key in ("box", "head", "centre"))
+    left_top = None if box is None else numbers(f"{row.where}: box", box, (4,)).tolist()
+    subject, split = content.get("subject"), str(content.get("split", "train"))
+    return Frame(
+        split,
+        str(path.with_suffix("")).removeprefix(f"{split}/"),
+        root / path,
+        joints,
+        None if visible is None else np.array(visible, dtype=bool),
+        None if left_top is None else (left_top[0], left_top[1], left_top[2], left_top[3]),
+        None if head is None else float(numbers(f"{row.where}: head", head, ())),
+        None if centre is None else numbers(f"{row.where}: centre", centre, (3,)),
+        None if subject is None else str(subject),
+    )
+
+
+def _in_pixels(frame: Frame, camera: Camera, where: str) -> Frame:
+    """A frame in millimetres as one in pixels and depth."""
+    try:
+        joints = None if frame.joints is None else camera.to_uvd(frame.joints)
+        return replace(frame, joints=joints, centre=None if frame.centre is None else camera.to_uvd(frame.centre))
+    except ValueError as error:
+        raise QueristError(f"{where}: {error}", "z leads away from the camera, in millimetres") from error

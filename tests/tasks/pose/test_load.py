@@ -1,0 +1,134 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from querist.errors import QueristError
+from querist.tasks.pose import load as module
+from querist.tasks.pose.folder import read_folder
+from querist.tasks.pose.load import load
+from querist.tasks.pose.skeleton import Skeleton
+
+SKELETON = Skeleton(("hip", "knee"), ((0, 1),))
+FRAMES = [
+    {"path": "one.png", "joints": [[0, 0], [7, 3]], "subject": "x"},
+    {"path": "two.png", "joints": [[4, 4], None], "box": [2, 2, 4, 4], "head": 3, "subject": "x"},
+    {"path": "three.png", "split": "test"},
+]
+
+
+def pixels(seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    root = tmp_path / "data"
+    root.mkdir()
+    (root / "skeleton.json").write_text(SKELETON.to_json())
+    for i, frame in enumerate(FRAMES):
+        Image.fromarray(pixels(i)).save(root / str(frame["path"]))
+    write(root, FRAMES)
+    return root
+
+
+def write(root: Path, frames: list) -> None:
+    (root / "joints.json").write_text(json.dumps({"frames": frames}))
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Path:
+    return tmp_path / "cache"
+
+
+def test_images_and_joints_come_in_the_frame(root, cache):
+    calls: list[tuple[str, int, int]] = []
+    got = load(read_folder(root), 8, cache=cache, progress=lambda *call: calls.append(call))
+    assert got.names == ("train/one", "train/two", "test/three")
+    assert got.split_of.tolist() == ["train", "train", "test"]
+    assert calls == [("reading train", 1, 2), ("reading train", 2, 2), ("reading test", 1, 1)]
+    assert np.array_equal(got.image(0), pixels(0))
+    assert got.joints.dtype == np.float32
+    assert got.joints[0].tolist() == [[0, 0], [7, 3]]
+    # Two pixels for each one of the box of 4; the middle of pixel 4 is the third's of the box, 2.5 from its edge.
+    assert got.joints[1, 0].tolist() == [4.5, 4.5]
+    assert got.scale[1].tolist() == [0.5, 0.5]
+    assert np.isnan(got.joints[1, 1]).all()
+    assert got.visible.tolist() == [[True, True], [True, False], [False, False]]
+    assert got.heads is not None
+    assert got.heads[1] == 3
+    assert got.source_subjects.tolist() == [0, 0, 1]
+    assert np.array_equal(got.in_file(np.array([1]), got.joints[[1]])[0, 0], [4, 4])
+    assert isinstance(got.images[0], np.memmap)
+    assert got.paths is not None
+    assert got.paths[2] == root / "three.png"
+
+
+def test_a_narrow_image_is_letterboxed(root, cache):
+    Image.fromarray(pixels(0)[:4]).save(root / "one.png")
+    got = load(read_folder(root), 8, ("train",), cache)
+    assert np.array_equal(got.image(0)[2:6], pixels(0)[:4])
+    assert got.joints[0].tolist() == [[0, 2], [7, 5]]
+    assert len(got) == 2
+
+
+def test_nothing_is_decoded_twice_and_labels_change_the_digest_alone(root, cache, monkeypatch):
+    first = load(read_folder(root), 8, cache=cache)
+    seen: list[str] = []
+    original = module.cut_colour
+
+    def spy(path: Path, *rest):
+        seen.append(path.name)
+        return original(path, *rest)
+
+    monkeypatch.setattr(module, "cut_colour", spy)
+    assert load(read_folder(root), 8, cache=cache).digest == first.digest
+    write(root, [FRAMES[0] | {"joints": [[1, 0], [7, 3]]}, *FRAMES[1:]])
+    other = load(read_folder(root), 8, cache=cache)
+    assert seen == []
+    assert [name for name in first.files if first.files[name] != other.files[name]] == ["train/one"]
+    assert other.digest != first.digest
+    write(root, FRAMES)
+    Image.fromarray(pixels(9)).save(root / "one.png")
+    assert load(read_folder(root), 8, cache=cache).digest not in (first.digest, other.digest)
+    assert seen == ["one.png"]
+    seen.clear()
+    write(root, [FRAMES[0], FRAMES[1] | {"box": [0, 0, 4, 4]}, FRAMES[2]])
+    load(read_folder(root), 8, cache=cache)
+    assert set(seen) == {"one.png", "two.png"}  # another box is another crop
+
+
+def test_the_digest_knows_neither_size_nor_place(root, cache):
+    first = load(read_folder(root), 8, cache=cache).digest
+    moved = root.rename(root.with_name("moved"))
+    assert load(read_folder(moved), 4, cache=cache).digest == first
+
+
+def test_depth_images_come_through_the_cache_bit_by_bit(root, cache):
+    (root / "camera.json").write_text(json.dumps({"fx": 8, "fy": 8, "cx": 3.5, "cy": 3.5, "cube_mm": 1000}))
+    depths = np.random.default_rng(0).integers(200, 900, (8, 8), dtype=np.uint16)
+    Image.fromarray(depths).save(root / "one.png")
+    write(root, [{"path": "one.png", "centre": [0, 0, 500], "joints": [[0, 0, 500], [125, -250, 750]]}])
+    for _ in range(2):  # the cube is 16 pixels wide at 500 mm: a pixel of the frame is one of the file
+        got = load(read_folder(root), 16, cache=cache)
+        assert got.images[0].dtype == np.uint16
+        assert np.allclose(got.image(0)[4:12, 4:12, 0], (depths.astype(float) - 500) / 500, atol=2e-5)
+        assert (got.image(0)[:4] == 1).all()
+    assert got.joints[0, 0].tolist() == [0, 0, 0]
+    assert np.allclose(got.joints[0, 1], [8 * 125 / 750 / 8, -8 * 250 / 750 / 8, 0.5])
+    assert np.allclose(got.in_space(np.array([0]), got.joints), [[[0, 0, 500], [125, -250, 750]]], atol=1e-3)
+
+
+def test_a_damaged_image_is_named(root, cache):
+    (root / "two.png").write_bytes((root / "two.png").read_bytes()[:60])
+    with pytest.raises(QueristError, match=r"two\.png cannot be decoded"):
+        load(read_folder(root), 8, cache=cache)
+
+
+def test_absent_splits_and_sizes_are_refused(root, cache):
+    with pytest.raises(QueristError, match="has no split 'val'"):
+        load(read_folder(root), 8, ("val",), cache)
+    with pytest.raises(ValueError, match="must be positive"):
+        load(read_folder(root), 0, cache=cache)
