@@ -8,6 +8,7 @@ from querist.core.problem import Problem
 from querist.errors import QueristError
 from querist.recipes.recipe import Recipe, load_recipe, parse_recipe, shipped
 from querist.tasks.reid.problem import ReidProblem
+from querist.tasks.segmentation.problem import RegionProblem
 
 TINY = """
 problem:
@@ -31,9 +32,10 @@ def test_what_is_shipped_can_be_used(name):
     assert re.fullmatch("[0-9a-f]{16}", loaded.hash)
     again = parse_recipe("other", loaded.text)  # a run keeps the text and is resumed from it
     assert (again.hash, again.text) == (loaded.hash, loaded.text)
-    about_pairs = isinstance(loaded.recipe.problem, ReidProblem)
-    # Otherwise neighbours could not be offered, or strategies in group form could not play.
-    assert loaded.recipe.batch == (1 if about_pairs else loaded.recipe.groups.count)
+    if isinstance(loaded.recipe.problem, RegionProblem):
+        assert loaded.recipe.batch == loaded.recipe.groups.count  # or its strategies in group form could not play
+    if isinstance(loaded.recipe.problem, ReidProblem):
+        assert loaded.recipe.batch == 1  # or neighbours could not be offered
 
 
 def test_there_is_something_shipped():

@@ -1,12 +1,10 @@
 """What a DRAL policy is made of and how it learns: two profiles, and every number of theirs as a field."""
 
-import json
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
-from typing import Any, Literal, get_args, get_type_hints
+from dataclasses import dataclass
+from typing import Any, Literal
 
-from querist.errors import QueristError
+from querist.core.profiles import changed, keep_rules
 from querist.pairs.settings import PairSettings
 
 
@@ -75,10 +73,6 @@ class Dral:
 
     def __post_init__(self) -> None:
         rules = {
-            f"{name} is one of {', '.join(choices)}": getattr(self, name) in choices
-            for name, kind in get_type_hints(Dral).items()
-            if (choices := get_args(kind))
-        } | {
             "width, budget, batch, updates and target_every are at least 1": min(
                 self.width, self.budget, self.batch, self.updates, self.target_every
             )
@@ -92,9 +86,7 @@ class Dral:
                 0 <= self.epsilon_floor <= self.epsilon_first <= 1 and self.epsilon_decay > 0
             ),
         }
-        for rule, kept in rules.items():
-            if not kept:
-                raise QueristError(f"the settings of dral break a rule: {rule}", "compare with docs/dral.md")
+        keep_rules("dral", self, rules)
         _ = self.pairs  # it has rules of its own
 
     @property
@@ -133,27 +125,4 @@ def settings(profile: str, changes: Mapping[str, Any] | None = None) -> Dral:
     Raises:
         QueristError: no such profile or number, or a value of another kind.
     """
-    if profile not in PROFILES:
-        raise QueristError(f"dral has no profile {profile!r}", f"choose among {', '.join(PROFILES)}")
-    known = {f.name for f in fields(Dral)}
-    for name, value in (changes or {}).items():
-        if name not in known:
-            raise QueristError(f"dral has no setting {name!r}", f"its settings: {', '.join(sorted(known))}")
-        _check_kind(name, value)
-    return replace(PROFILES[profile], **(changes or {}))
-
-
-def _check_kind(name: str, value: Any) -> None:
-    """Refuse a value of another kind than its field; words are left to the rules, which list them."""
-    kind = get_type_hints(Dral)[name]
-    fits = {
-        bool: isinstance(value, bool),
-        int: isinstance(value, int) and not isinstance(value, bool),
-        float: isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value),
-    }
-    if not fits.get(kind, True):
-        wanted = {bool: "true or false", int: "a whole number", float: "a number"}[kind]
-        raise QueristError(
-            f"dral: the setting {name} is {wanted}, not {value!r}",
-            f"such as {name}: {json.dumps(getattr(SOUND, name))}",
-        )
+    return changed("dral", PROFILES, profile, changes)

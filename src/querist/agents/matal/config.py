@@ -1,12 +1,10 @@
 """What a MATAL team is made of and how it is trained: two profiles, and every number of theirs as a field."""
 
-import json
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
-from typing import Any, Literal, get_args, get_type_hints
+from dataclasses import dataclass
+from typing import Any, Literal
 
-from querist.errors import QueristError
+from querist.core.profiles import changed, keep_rules
 
 
 @dataclass(frozen=True)
@@ -106,10 +104,6 @@ class Matal:
 
     def __post_init__(self) -> None:
         rules = {
-            f"{name} is one of {', '.join(choices)}": getattr(self, name) in choices
-            for name, kind in get_type_hints(Matal).items()
-            if (choices := get_args(kind))
-        } | {
             f"{name} is at least 1": getattr(self, name) >= 1
             for name in (
                 *("frequencies", "landmarks", "bins", "first_width", "second_width", "episodes", "steps", "warm_up"),
@@ -134,9 +128,7 @@ class Matal:
             or self.meta_episodes >= 2 * self.meta_games,
             "retrain_share is in (0, 1]": 0 < self.retrain_share <= 1,
         }
-        for rule, kept in rules.items():
-            if not kept:
-                raise QueristError(f"the settings of matal break a rule: {rule}", "compare with docs/matal.md")
+        keep_rules("matal", self, rules)
 
     @property
     def tasks(self) -> int:
@@ -179,27 +171,4 @@ def settings(profile: str, changes: Mapping[str, Any] | None = None) -> Matal:
     Raises:
         QueristError: no such profile or number, or a value of another kind.
     """
-    if profile not in PROFILES:
-        raise QueristError(f"matal has no profile {profile!r}", f"choose among {', '.join(PROFILES)}")
-    known = {f.name for f in fields(Matal)}
-    for name, value in (changes or {}).items():
-        if name not in known:
-            raise QueristError(f"matal has no setting {name!r}", f"its settings: {', '.join(sorted(known))}")
-        _check_kind(name, value)
-    return replace(PROFILES[profile], **(changes or {}))
-
-
-def _check_kind(name: str, value: Any) -> None:
-    """Refuse a value of another kind than its field; words are left to the rules, which list them."""
-    kind = get_type_hints(Matal)[name]
-    fits = {
-        bool: isinstance(value, bool),
-        int: isinstance(value, int) and not isinstance(value, bool),
-        float: isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value),
-    }
-    if not fits.get(kind, True):
-        wanted = {bool: "true or false", int: "a whole number", float: "a number"}[kind]
-        raise QueristError(
-            f"matal: the setting {name} is {wanted}, not {value!r}",
-            f"such as {name}: {json.dumps(getattr(SOUND, name))}",
-        )
+    return changed("matal", PROFILES, profile, changes)

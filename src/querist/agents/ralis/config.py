@@ -1,12 +1,10 @@
 """What a RALIS policy is made of and how it is trained: two profiles, and every number of theirs as a field."""
 
-import json
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
-from typing import Any, Literal, get_args, get_type_hints
+from dataclasses import dataclass
+from typing import Any, Literal
 
-from querist.errors import QueristError
+from querist.core.profiles import changed, keep_rules
 
 
 @dataclass(frozen=True)
@@ -92,10 +90,6 @@ class Ralis:
 
     def __post_init__(self) -> None:
         rules = {
-            f"{name} is one of {', '.join(choices)}": getattr(self, name) in choices
-            for name, kind in get_type_hints(Ralis).items()
-            if (choices := get_args(kind))
-        } | {
             "hide_labelled is a share in [0, 1]": 0 <= self.hide_labelled <= 1,
             "budget, pool_train, pool_deploy, batch and horizon are at least 1": min(
                 self.budget, self.pool_train, self.pool_deploy, self.batch, self.horizon
@@ -124,9 +118,7 @@ class Ralis:
                 and self.epsilon_decay > 0
             ),
         }
-        for rule, kept in rules.items():
-            if not kept:
-                raise QueristError(f"the settings of ralis break a rule: {rule}", "compare with docs/ralis.md")
+        keep_rules("ralis", self, rules)
 
 
 SOUND = Ralis()
@@ -173,27 +165,4 @@ def settings(profile: str, changes: Mapping[str, Any] | None = None) -> Ralis:
     Raises:
         QueristError: no such profile or number, or a value of another kind.
     """
-    if profile not in PROFILES:
-        raise QueristError(f"ralis has no profile {profile!r}", f"choose among {', '.join(PROFILES)}")
-    known = {f.name for f in fields(Ralis)}
-    for name, value in (changes or {}).items():
-        if name not in known:
-            raise QueristError(f"ralis has no setting {name!r}", f"its settings: {', '.join(sorted(known))}")
-        _check_kind(name, value)
-    return replace(PROFILES[profile], **(changes or {}))
-
-
-def _check_kind(name: str, value: Any) -> None:
-    """Refuse a value of another kind than its field; words are left to the rules, which list them."""
-    kind = get_type_hints(Ralis)[name]
-    fits = {
-        bool: isinstance(value, bool),
-        int: isinstance(value, int) and not isinstance(value, bool),
-        float: isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value),
-    }
-    if not fits.get(kind, True):
-        wanted = {bool: "true or false", int: "a whole number", float: "a number"}[kind]
-        raise QueristError(
-            f"ralis: the setting {name} is {wanted}, not {value!r}",
-            f"such as {name}: {json.dumps(getattr(SOUND, name))}",
-        )
+    return changed("ralis", PROFILES, profile, changes)
