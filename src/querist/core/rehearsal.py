@@ -109,7 +109,8 @@ class Stage:
         worth = min(self.pool.worth(scene.inner.sources(Role.POOL)) for scene in scenes)
         if budget > worth:
             raise QueristError(
-                f"games of {budget} questions, but their pool, a part of the starting set, has only {worth} units to ask about",
+                f"games of {budget} questions, but their pool, a part of the starting set, has only {worth} units to "
+                "ask about",
                 "lower the training's budget, or label more images for the start",
             )
         return Rehearsal(self, scenes, featuriser, budget, keep_given, "unseen" if unseen else "games")
