@@ -219,7 +219,7 @@ BENCHMARKS = (
     Benchmark("badge", "the same sampler on the n x (C d) gradients", badge),
     Benchmark("ralis-histograms", "a loop over regions: direct sums, histc", ralis_histograms),
     Benchmark("entropy-grids", "three poolings for each region", entropy_grids),
-    Benchmark("pair-question", "the distances of its graph, row by row", question),
+    Benchmark("pair-question", "only ranking all crops beside its anchor", question),
     Benchmark("pair-refresh", "all distances at once, then topk", refresh),
     Benchmark("cmc-map", "a loop over queries", cmc),
 )
