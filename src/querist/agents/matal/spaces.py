@@ -66,7 +66,7 @@ class Spaces:
         if not isinstance(task, HasSkeleton):
             raise QueristError(
                 f"matal needs to know which joints hang together, and {kind} has no skeleton",
-                "give the task bones, part_bones and joints (querist.agents.matal.skeleton.HasSkeleton)",
+                "give the task bones, part_bones and joints (querist.core.task.HasSkeleton)",
             )
         self._bones = torch.from_numpy(np.asarray(task.bones, dtype=np.int64))
         self._parts = [list(part) for part in task.part_bones]

@@ -1,0 +1,298 @@
+"""Pose estimation as a task: any network that gives heat maps or coordinates, asked about images."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from querist.core.answers import Labels
+from querist.core.evaluation import Evaluation
+from querist.core.pool import ColumnarPool
+from querist.core.task import Embeds, Phase, Rehearses, SamplesPredictions, Task
+from querist.errors import QueristError
+from querist.nn.runtime import arrays_to_state, resolve_device, seeded, state_to_arrays, torch_generator
+from querist.nn.weights import load_model, save_model
+from querist.tasks.pose.batches import Batches, answered_joints
+from querist.tasks.pose.data import PoseData
+from querist.tasks.pose.description import EMBEDDING, PoseDescriber, Shapes
+from querist.tasks.pose.frame import in_frame
+from querist.tasks.pose.heatmaps import Reading
+from querist.tasks.pose.loss_prediction import Ranking, build_predictor, ranking_loss
+from querist.tasks.pose.measures import Metric
+from querist.tasks.pose.network import PoseNetwork, Seen
+from querist.tasks.pose.objectives import ON_MAPS, Objective, pose_losses
+from querist.tasks.pose.pictures import pose_picture
+from querist.tasks.pose.readout import PoseReadoutTask
+from querist.tasks.pose.training import Schedule, Training
+from querist.tasks.pose.units import PoseUnits
+
+_MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet
+
+READINGS: Mapping[str, Reading] = {"cross_entropy": "peak_mean", "soft_argmax": "mean", "heat_map_mse": "peak"}
+"""How places are read off heat maps that were learned by each objective."""
+
+
+class PoseTask(PoseUnits, Task):
+    """Buys the joints of bodies or hands, image by image.
+
+    An answer is a float array (J, D): the joints in pixels of the image file, and mm of depth for depth images; NaN
+    where a joint could not be placed. The field ``pose``, and what :meth:`joints` gives, are on -1..1 across the image
+    that the model sees.
+
+    Args:
+        data: images and joints.
+        model: maps colour images (B, 3, S, S), normalised with ImageNet statistics, or depth images (B, 1, S, S) in
+            -1..1, to heat maps (B, J, h, w), those of several stages (B, S, J, h, w), or coordinates (B, J, D) on
+            -1..1. One that is a :class:`~querist.tasks.pose.network.PoseNetwork` can do more: embed, sample, rehearse.
+        metric: how it is measured.
+        objective: what it learns, see :func:`~querist.tasks.pose.objectives.pose_losses`; ``sigma`` the width of a
+            joint's bell, in cells of a heat map.
+        schedule: the training of each phase.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"``.
+        inference_batch: images per forward pass.
+        passes: Monte-Carlo passes behind ``pose_mean`` and ``pose_spread``.
+        loss_prediction: whether a module beside the model learns to predict its loss, and from what; it needs a
+            :class:`~querist.tasks.pose.network.PoseNetwork`.
+
+    Raises:
+        QueristError: the model's output is of another shape, or does not fit the objective.
+    """
+
+    def __init__(
+        self,
+        data: PoseData,
+        model: nn.Module,
+        metric: Metric | None = None,
+        objective: Objective = "cross_entropy",
+        sigma: float = 1.0,
+        schedule: Schedule | None = None,
+        device: str = "auto",
+        inference_batch: int = 64,
+        passes: int = 20,
+        loss_prediction: Ranking = "none",
+    ) -> None:
+        self.data, self.metric = data, metric or Metric()
+        self.images = ColumnarPool(data.names, subjects=data.source_subjects)
+        self.pool = self.images
+        self.parts = data.skeleton.names
+        self._device = resolve_device(device)
+        self.model = model.to(self._device)
+        self.objective: Objective = objective
+        self._sigma = sigma
+        self._ranking: Ranking = loss_prediction
+        self._schedule = schedule or Schedule()
+        self._inference_batch = inference_batch
+        self._mean = torch.tensor(_MEAN, device=self._device).view(1, 3, 1, 1) * 255
+        self._deviation = torch.tensor(_DEVIATION, device=self._device).view(1, 3, 1, 1) * 255
+        black = torch.zeros(1, 1 if data.is_depth else 3, data.size, data.size, device=self._device)
+        shapes = Shapes(len(self.parts), data.joints.shape[2])
+        self._describer = PoseDescriber(self.model, black, shapes, READINGS.get(objective, "peak"), passes)
+        if self._describer.gives_maps != (objective in ON_MAPS):
+            kind = "heat maps" if self._describer.gives_maps else "coordinates"
+            raise QueristError(
+                f"the model gives {kind}, which the objective {objective!r} is not for",
+                f"use {', '.join(ON_MAPS)}" if kind == "heat maps" else "use coordinate_mse or coordinate_smooth_l1",
+            )
+        self._predictor = None if loss_prediction == "none" else build_predictor(self.network, black)
+        self.fields = self._describer.fields(self.model, self._predictor)
+        self._stepper = self._new_stepper()
+
+    def can(self, capability: type) -> bool:
+        """Embeddings, Monte-Carlo passes and the stand-in need a model that shows what it sees before its head."""
+        needs = (Embeds, Rehearses, SamplesPredictions)
+        return super().can(capability) and (isinstance(self.model, PoseNetwork) or capability not in needs)
+
+    @property
+    def gives_maps(self) -> bool:
+        """Whether the model gives heat maps; coordinates otherwise."""
+        return self._describer.gives_maps
+
+    @property
+    def network(self) -> PoseNetwork:
+        """The model, if it shows what it sees before its head.
+
+        Raises:
+            QueristError: it does not.
+        """
+        if not isinstance(self.model, PoseNetwork):
+            raise QueristError(
+                f"{type(self.model).__name__} does not show what it sees before its head",
+                "derive it from querist.tasks.pose.network.PoseNetwork, and give it look() and head",
+            )
+        return self.model
+
+    # Training -----------------------------------------------------------------------------------------------------
+
+    def fit(
+        self,
+        labels: Labels,
+        *,
+        new: Labels,
+        unlabelled: np.ndarray | None = None,
+        steps: int,
+        phase: Phase,
+        rng: np.random.Generator,
+    ) -> dict[str, float]:
+        if steps <= 0:
+            return {}
+        training: Training = getattr(self._schedule, phase)
+        batches = Batches(self.data, self.images, labels, new, training, phase, steps, rng)
+        if batches.empty:
+            return {}
+        if phase == "step":
+            optimiser, scheduler = self._stepper, None
+        else:
+            optimiser, scheduler = training.optimiser.build(self._parameters(), steps)
+            self._stepper = self._new_stepper()  # the weights are replaced: old momentum means nothing
+        self.model.train()
+        total = 0.0
+        with seeded(int(rng.integers(2**62))):
+            for step in range(steps):
+                loss, told = self._losses(*self._varied(batches[step], training, rng))
+                optimiser.zero_grad(set_to_none=True)
+                loss.backward()
+                training.optimiser.clip(self._parameters())
+                optimiser.step()
+                if scheduler is not None:
+                    scheduler.step()
+                total += float(told)
+        self.model.eval()
+        if not np.isfinite(total):
+            raise QueristError(f"the loss became {total} in the {phase} training", "lower its learning rate")
+        return {"loss": total / steps}
+
+    def _varied(
+        self, batch: tuple[np.ndarray, np.ndarray], training: Training, rng: np.random.Generator
+    ) -> tuple[Tensor, Tensor]:
+        images = torch.from_numpy(self.data.batch(batch[0])).to(self._device).permute(0, 3, 1, 2).float()
+        places = torch.from_numpy(batch[1]).to(self._device)
+        if self.data.is_depth:
+            return training.augmentation.apply(images, places, self.data.skeleton, rng)
+        images, places = training.augmentation.apply(images - self._mean, places, self.data.skeleton, rng)
+        return images / self._deviation, places
+
+    def _losses(self, images: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
+        """What is minimised, and the model's own part of it."""
+        if self._predictor is None:
+            loss = pose_losses(self.model(images), places, self.objective, self._sigma).mean()
+            return loss, loss.detach()
+        seen = self.network.look(images)
+        losses = pose_losses(self.network.head(seen.last), places, self.objective, self._sigma)
+        loss = losses.mean()
+        return loss + ranking_loss(self._predictor(seen.levels), losses, self._ranking), loss.detach()
+
+    def _parameters(self) -> list[nn.Parameter]:
+        return [*self.model.parameters(), *(self._predictor.parameters() if self._predictor else ())]
+
+    def _new_stepper(self) -> torch.optim.Optimizer:
+        """The optimiser that lives between questions: its momentum goes on from step to step."""
+        constant = replace(self._schedule.step.optimiser, schedule="constant")
+        return constant.build(self._parameters(), 1)[0]
+
+    # Prediction ---------------------------------------------------------------------------------------------------
+
+    def _batches(self, sources: np.ndarray) -> Iterator[tuple[np.ndarray, Tensor]]:
+        self.model.eval()
+        for start in range(0, len(sources), self._inference_batch):
+            batch = np.asarray(sources[start : start + self._inference_batch])
+            images = torch.from_numpy(self.data.batch(batch)).to(self._device).permute(0, 3, 1, 2).float()
+            yield batch, images if self.data.is_depth else (images - self._mean) / self._deviation
+
+    def predict(self, sources: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Per batch: its sources, and their joints (b, J, D) float32 in the frame of ``data``."""
+        with torch.inference_mode():
+            for batch, images in self._batches(sources):
+                yield batch, in_frame(self.data, self._describer.places(self.model(images)).cpu().numpy())
+
+    def sample_predictions(
+        self, sources: np.ndarray, passes: int, rng: np.random.Generator
+    ) -> Iterator[tuple[np.ndarray, Iterator[np.ndarray]]]:
+        """Per batch: joints (b, J, D) of ``passes`` Monte-Carlo dropout passes, in the frame of ``data``."""
+        with torch.inference_mode():
+            for batch, images in self._batches(sources):
+                generator = torch_generator(int(rng.integers(2**62)), self._device)
+                outputs = self.network.sample(self.network.look(images), passes, generator)
+                # Taken one by one, perhaps outside of inference mode.
+                yield (
+                    batch,
+                    (in_frame(self.data, self._describer.places(one).detach().cpu().numpy()) for one in outputs),
+                )
+
+    def describe(self, units: np.ndarray, fields: Sequence[str], rng: np.random.Generator) -> dict[str, np.ndarray]:
+        """See :meth:`Task.describe`; a :class:`~querist.tasks.pose.network.PoseNetwork` also knows ``embedding``."""
+        sources, row = np.unique(self.images.sources(units)[:, 0], return_inverse=True)
+        shapes = {n: (self.embedding_width(),) if n == EMBEDDING else self.fields[n].shape for n in fields}
+        found = {name: np.empty((len(sources), *shape), dtype=np.float32) for name, shape in shapes.items()}
+        generator = torch_generator(int(rng.integers(2**62)), self._device)
+        done = 0
+        with torch.inference_mode():
+            for batch, images in self._batches(sources):
+                tables = self._describer.describe(fields, self.model, self._predictor, images, generator)
+                for name, table in tables.items():
+                    found[name][done : done + len(batch)] = table
+                done += len(batch)
+        return {name: table[row] for name, table in found.items()}
+
+    def evaluate(self, sources: np.ndarray) -> Evaluation:
+        sources = np.asarray(sources)
+        found = [joints for _, joints in self.predict(sources)]
+        return self.metric(self.data, sources, np.concatenate(found) if found else self.data.joints[:0])
+
+    # Capabilities -------------------------------------------------------------------------------------------------
+
+    def picture(self, units: np.ndarray, answers: Sequence[np.ndarray | None] | None = None) -> bytes:
+        """A JPEG of the images with two skeletons: what was answered, or else is true, and what the model thinks."""
+        sources = self.images.sources(units)[:, 0]
+        known = self.data.joints[sources].copy()
+        if answers is not None:
+            told = [np.full(known.shape[1:], np.nan) if a is None else a for a in answers]
+            known = answered_joints(self.data, sources, told)
+        guess = [joints for _, joints in self.predict(sources)]
+        return pose_picture(self.data, sources, known, np.concatenate(guess) if guess else known)
+
+    def embedding_width(self) -> int:
+        """d, the length of the model's appearances."""
+        return self.network.appearance_width
+
+    def embed(self, units: np.ndarray) -> np.ndarray:
+        """(n, d) float32: the appearances."""
+        return self.describe(units, (EMBEDDING,), np.random.default_rng(0))[EMBEDDING]  # nothing is drawn
+
+    def looks(self, sources: np.ndarray) -> Iterator[tuple[np.ndarray, Seen]]:
+        """Per batch: its sources, and what the model sees before its head. To be called in inference mode."""
+        for batch, images in self._batches(sources):
+            yield batch, self.network.look(images)
+
+    def rehearsal(self, sources: np.ndarray) -> PoseReadoutTask:
+        """The same questions for a linear read-out of this model's features, frozen: see :class:`PoseReadoutTask`."""
+        return PoseReadoutTask(self, sources)
+
+    def snapshot(self) -> dict[str, np.ndarray]:
+        state = state_to_arrays(self.model.state_dict(), "model")
+        if self._predictor is not None:
+            state |= state_to_arrays(self._predictor.state_dict(), "predictor")
+        return state | state_to_arrays(self._stepper.state_dict(), "stepper")
+
+    def save(self, path: Path) -> None:
+        save_model(self.model, path)
+
+    def load(self, path: Path) -> None:
+        load_model(self.model, path)
+        self.model.to(self._device).eval()
+
+    def restore(self, snapshot: Mapping[str, np.ndarray]) -> None:
+        try:
+            self.model.load_state_dict(arrays_to_state(snapshot, "model"))
+            if self._predictor is not None:
+                self._predictor.load_state_dict(arrays_to_state(snapshot, "predictor"))
+        except (RuntimeError, KeyError) as error:
+            raise QueristError(
+                f"the snapshot does not fit the model: {str(error).splitlines()[-1].strip()}",
+                "use the recipe that the run began with",
+            ) from error
+        self._stepper = self._new_stepper()
+        self._stepper.load_state_dict(arrays_to_state(snapshot, "stepper"))
+        self.model.eval()
