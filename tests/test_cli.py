@@ -8,7 +8,7 @@ import pytest
 from querist import cli
 from querist.errors import QueristError
 
-VERBS = ["demo", "compare", "train", "run", "resume", "status", "select", "report"]
+VERBS = ["demo", "compare", "train", "run", "resume", "status", "label", "select", "report"]
 HEAVY = ["torch", "torchvision", "matplotlib", "scipy", "PIL", "gymnasium"]
 
 WATCH = """

@@ -39,8 +39,8 @@ def _parser() -> Any:
 def _add_players(verb: Callable[[str, str], Any]) -> None:
     """The verbs that play: demo, compare, train, run."""
     demo = verb("demo", "See it work in about two minutes on images drawn for it; needs no download.")
-    demo.add_argument("which", type=str, nargs="?", default="regions", help="regions (segmentation) or reid (pairs)")
-    demo.add_argument("--out", type=str, default=None, help="the demo's folder (default: querist-demo[-reid])")
+    demo.add_argument("which", type=str, nargs="?", default="regions", help="regions (segmentation), pose or reid")
+    demo.add_argument("--out", type=str, default=None, help="the demo's folder (default: querist-demo[-WHICH])")
 
     compare = verb("compare", "Compare strategies fairly, over seeds, and write summary.json and report.html.")
     compare.add_argument("recipe", type=str, help=_RECIPE)
@@ -71,7 +71,7 @@ def _add_players(verb: Callable[[str, str], Any]) -> None:
 
 
 def _add_followers(verb: Callable[[str, str], Any]) -> None:
-    """The verbs that go on with what there is: resume, status, select, report."""
+    """The verbs that go on with what there is: resume, status, label, select, report."""
     resume = verb("resume", "Go on with a run that was stopped or killed; ends bit by bit as if it never had been.")
     resume.add_argument("run", type=str, help="the run's folder")
     resume.add_argument("--data", type=str, default=None, help="where the data are now, if they have moved")
@@ -79,6 +79,19 @@ def _add_followers(verb: Callable[[str, str], Any]) -> None:
     status = verb("status", "Show how far a run is; a run that is being written may be looked at.")
     status.add_argument("run", type=str, help="the run's folder")
     status.add_argument("--json", type=bool, default=False, nargs="?", const=True, help="as JSON, for scripts")
+
+    label = verb("label", "Ask people, on a page in their browser, while the agent learns; the same command goes on.")
+    label.add_argument("recipe", type=str, help=_RECIPE)
+    label.add_argument("--data", type=str, default=None, help=_DATA + "; nobody needs to be known")
+    label.add_argument("--out", type=str, default=None, help="the run's folder (default: runs/RECIPE-label)")
+    label.add_argument("--strategy", type=str, default=None, help="who chooses (default: dral/sound, untrained)")
+    label.add_argument("--policy", type=str, default=None, help=_POLICY)
+    label.add_argument("--checkpoint", type=str, default=None, help="the model to begin with, a .safetensors file")
+    label.add_argument("--seed", type=int, default=0, help="of everything random")
+    label.add_argument("--host", type=str, default="127.0.0.1", help="where to listen (default: this machine alone)")
+    label.add_argument("--port", type=int, default=8765, help="where to listen; 0: any port that is free")
+    label.add_argument("--names", type=str, nargs="*", default=[], help="by which else browsers may call this machine")
+    label.add_argument("--set", type=str, action="append", default=None, metavar="KEY=VALUE", help=_SET)
 
     select = verb("select", "Write the next batch to label for your own checkpoint, as JSON and CSV.")
     select.add_argument("recipe", type=str, help=_RECIPE)

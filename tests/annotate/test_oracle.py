@@ -139,6 +139,27 @@ def test_a_second_answer_is_only_a_correction():
     assert [(n, a if a is None else a.item(), r) for n, a, r in kept] == [(1, True, 0), (1, None, 1)]
 
 
+def test_a_correction_that_comes_too_late_is_refused_and_forgotten():
+    kept = []
+    oracle = PeopleOracle(patience=5)
+    oracle.submit([question(1)])
+
+    def keep(number, answer, revision):
+        if revision:
+            oracle.refuse(number, revision)
+        else:
+            kept.append(number)
+
+    with Owner(oracle, keep):
+        assert oracle.answer(1, YES)
+        for _ in range(2):
+            with pytest.raises(AlreadyAnsweredError, match="too late"):
+                oracle.answer(1, NO, revision=1)
+        assert oracle.revisions(1) == 1
+        assert not oracle.answer(1, YES)
+    assert kept == [1]
+
+
 def test_only_what_was_asked_can_be_answered():
     oracle = PeopleOracle(patience=0.0)
     with pytest.raises(UnknownQuestionError, match="question 5 was not asked"):

@@ -6,8 +6,10 @@ import pytest
 from querist.core.split import Role, Split
 from querist.errors import QueristError
 from querist.kernels.reciprocal import squared_distances
+from querist.pairs.anchors import AnchorNeighbours
 from querist.pairs.neighbourhoods import NeighbourIndex, pair_pool
 from querist.pairs.settings import PairSettings
+from querist.pairs.space import PairSpace
 from toy import ToyTask
 from toy_pairs import ToyPairs, whole_pool
 
@@ -58,6 +60,20 @@ def test_vectors_are_made_once_for_each_version_task_and_split():
     assert index.of(around(task, whole_pool(task, outside=[1]))).sources.tolist()[:2] == [0, 2]
     assert index.of(around(other, game.split)).version == 0
     assert other.embedded == 1
+
+
+def test_two_tasks_are_kept_because_one_may_learn_while_the_other_is_asked_with():
+    split, index = whole_pool(ToyPairs()), NeighbourIndex(SETTINGS)
+    tasks = [ToyPairs(seed=seed) for seed in range(3)]
+    for task in (*tasks[:2], *tasks[:2]):
+        index.find(task, split)
+    assert [task.embedded for task in tasks] == [1, 1, 0]
+    AnchorNeighbours(PairSpace(SETTINGS)).warm(tasks[2], split)
+    index.find(tasks[2], split)  # the oldest of the others goes
+    index.find(tasks[1], split)
+    assert [task.embedded for task in tasks] == [1, 1, 2]
+    index.find(tasks[0], split)
+    assert tasks[0].embedded == 2
 
 
 def test_a_small_pool_has_fewer_neighbours():

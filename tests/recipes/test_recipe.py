@@ -195,6 +195,13 @@ def test_the_recipe_at_the_papers_scale():
     assert (model.classifier.in_channels, model.classifier.out_channels) == (512, 11)
 
 
+def test_a_lag_of_updates_changes_the_hash_and_none_does_not():
+    assert tiny("update_lag=0").hash == tiny().hash != tiny("update_lag=1").hash
+    for wrong in ("2", "null"):
+        with pytest.raises(QueristError, match="update_lag"):
+            tiny(f"update_lag={wrong}")
+
+
 def test_how_policies_are_trained_is_no_part_of_the_hash():
     """Cells of learned strategies name the very policy that played them."""
     first = tiny()

@@ -9,6 +9,8 @@ from querist.errors import QueristError
 
 Tone = Literal["yes", "no", "unsure", "plain"]
 """How an answer looks: in which colour and with which sign. It says nothing of what the answer means."""
+State = Literal["open", "present"] | Tone
+"""Of what else belongs to a question: not asked about, asked about now, or how its answer looks."""
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@~-]{0,127}")
 _SIGNATURES = {"image/jpeg": b"\xff\xd8\xff", "image/png": b"\x89PNG\r\n\x1a\n"}
@@ -78,7 +80,7 @@ class Neighbour:
 
     name: str
     alt: str
-    state: Literal["open", "present"] | Tone = "open"
+    state: State = "open"
 
     def __post_init__(self) -> None:
         check_name(self.name)

@@ -31,6 +31,7 @@ class PeopleOracle(Oracle):
         self._said: dict[int, list[str | None]] = {}  # digests, by revision, whether they are kept yet or not
         self._kept: dict[int, int] = {}  # how many revisions of a question are committed
         self._came: deque[tuple[int, int, np.ndarray | None]] = deque()
+        self._refused: set[tuple[int, int]] = set()
         self._closed = False
 
     # The deployment's thread --------------------------------------------------------------------------------------
@@ -48,6 +49,11 @@ class PeopleOracle(Oracle):
         """Answers that replace others and have come: (question's id, answer, revision), for ``Ledger.answer``."""
         for question, revision, answer in self._take(first=False):
             yield question, answer, revision
+
+    def refuse(self, question: int, revision: int) -> None:
+        """In the body of a loop over :meth:`corrections`: this one is not kept, and who gave it is told."""
+        with self._changed:
+            self._refused.add((question, revision))
 
     def wait(self, seconds: float | None = None) -> bool:
         """Sleep until there is something to collect or the oracle is closed; False if nothing came in time."""
@@ -78,7 +84,9 @@ class PeopleOracle(Oracle):
             finally:
                 question, revision, _ = came
                 with self._changed:
-                    if kept:
+                    if (question, revision) in self._refused:
+                        del self._said[question][revision:]
+                    elif kept:
                         self._kept[question] = revision + 1
                     else:
                         self._came.appendleft(came)
@@ -99,6 +107,16 @@ class PeopleOracle(Oracle):
         """The questions that nobody answered, in the order in which they were asked."""
         with self._changed:
             return list(self._open.values())
+
+    @property
+    def closed(self) -> bool:
+        """Whether :meth:`close` was called."""
+        return self._closed
+
+    def revisions(self, question: int) -> int:
+        """How many answers a question got, kept or not yet."""
+        with self._changed:
+            return len(self._said.get(question, []))
 
     def answer(self, question: int, answer: np.ndarray | None, revision: int = 0) -> bool:
         """Give an answer; committed when this returns.
@@ -131,7 +149,13 @@ class PeopleOracle(Oracle):
                 self._changed.notify_all()
             elif said[revision] != digest:
                 raise AlreadyAnsweredError(f"question {question} was answered differently", "take that back first")
-            self._changed.wait_for(lambda: self._closed or self._kept.get(question, 0) > revision, self._patience)
+            self._refused.discard((question, revision))
+            over = (question, revision)
+            self._changed.wait_for(
+                lambda: self._closed or self._kept.get(question, 0) > revision or over in self._refused, self._patience
+            )
+            if over in self._refused:
+                raise AlreadyAnsweredError(f"it is too late to change the answer to question {question}", "go on")
             if self._kept.get(question, 0) <= revision:
                 raise UnreadyError(f"the answer to question {question} could not be kept yet", "send the same again")
         return new

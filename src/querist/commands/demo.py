@@ -2,9 +2,10 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from querist.commands.compare import compare, table
 from querist.commands.show import console, say
@@ -17,28 +18,36 @@ class Demo:
     """One system's demo.
 
     Args:
-        recipe: a shipped one, with an ``image`` size.
+        recipe: a shipped one.
         folder: of the drawings, below the demo's.
-        draws: says what is drawn; ``draw`` draws it into a folder, (height, width).
+        draws: says what is drawn; ``draw`` draws it into a folder, told the recipe's problem.
         words: what is about to be seen.
     """
 
     recipe: str
     folder: str
     draws: str
-    draw: Callable[[Path, int, int], None]
+    draw: Callable[[Path, Mapping[str, Any]], None]
     words: str
 
 
-def _scenes(folder: Path, height: int, width: int) -> None:
+def _scenes(folder: Path, problem: Mapping[str, Any]) -> None:
     from querist.demo.scenes import write_scenes
 
+    height, width = problem["image"]
     write_scenes(folder, {"train": 120, "val": 30, "test": 60}, height, width, seed=0)
 
 
-def _people(folder: Path, height: int, width: int) -> None:
+def _bodies(folder: Path, problem: Mapping[str, Any]) -> None:
+    from querist.demo.bodies import write_bodies
+
+    write_bodies(folder, train=400, test=200, seed=0)
+
+
+def _people(folder: Path, problem: Mapping[str, Any]) -> None:
     from querist.demo.people import write_people
 
+    height, width = problem["image"]
     write_people(folder, train=120, test=40, images=10, cameras=4, height=height, width=width, seed=0)
 
 
@@ -52,6 +61,14 @@ DEMOS = {
         "from the start, and is paid by how much the answers help. Then each strategy, the policy among them, buys "
         "labels of image regions for a small segmentation network, on the same seeds and from the same start; at every "
         "budget the network is trained anew from its first weights and tested.",
+    ),
+    "pose": Demo(
+        "demo-pose",
+        "bodies",
+        "600 people in many poses",
+        _bodies,
+        "Each strategy buys the joints of people for a small pose network, on the same seeds and from the same start; "
+        "at every budget the network is trained anew and tested.",
     ),
     "reid": Demo(
         "demo-reid",
@@ -67,10 +84,10 @@ DEMOS = {
 
 
 def main(which: str = "regions", out: str | None = None) -> Path:
-    """Draw images, train a policy, compare strategies on them, print a table and the path of the report.
+    """Draw images, train a policy where the recipe has one, compare strategies, print a table and the report's path.
 
     Args:
-        which: ``regions`` or ``reid``.
+        which: ``regions``, ``pose`` or ``reid``.
         out: the folder; what was played there before is not played again.
 
     Raises:
@@ -82,10 +99,9 @@ def main(which: str = "regions", out: str | None = None) -> Path:
     folder = Path(out or ("querist-demo" if which == "regions" else f"querist-demo-{which}"))
     data = folder / chosen.folder
     loaded = load_recipe(chosen.recipe)
-    height, width = loaded.config["problem"]["init_args"]["image"]
     if not data.exists():
         console.print(f"Drawing {chosen.draws} into {data} ...")
-        chosen.draw(data, height, width)
+        chosen.draw(data, loaded.config["problem"]["init_args"])
     console.print(chosen.words)
     report = compare(loaded, data, folder)
     console.print(table(json.loads((folder / "summary.json").read_text(encoding="utf-8"))))

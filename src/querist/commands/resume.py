@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from querist.commands import label
 from querist.commands.run import POLICY, play
 from querist.commands.show import console, reading
 from querist.core.card import PolicyCard
@@ -23,6 +24,8 @@ def main(run: str, data: str | None = None) -> Path:
     ledger = Ledger.read(folder / "ledger.sqlite")
     about = ledger.about
     ledger.close()
+    if about.get("answers") == "people":
+        return label.go_on(folder, data)
     if "recipe_text" not in about:
         raise QueristError(f"{folder} was not begun by 'querist run'", "go on with it from Python")
     loaded = parse_recipe(about["recipe"], about["recipe_text"])

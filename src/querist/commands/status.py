@@ -4,11 +4,15 @@ import json as codec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.table import Table
 
 from querist.commands.show import console, say
 from querist.core.ledger import Ledger
 from querist.errors import QueristError
+
+_SOME = 5
+"""Contradictions that are spelled out; ``--json`` has them all."""
 
 
 def main(run: str, json: bool = False) -> dict[str, Any]:
@@ -46,6 +50,7 @@ def look(folder: Path) -> dict[str, Any]:
             "waiting_for": counts["questions"] - counts["answers"],
             "done": any(row["labels"] == game["budget"] for row in measured),  # its measurement is a run's last act
             "given": ledger.given(game["id"]),
+            "contradictions": _contradictions(ledger, game["id"]) if about.get("answers") == "people" else [],
             "measured": [
                 {"labels": row["labels"], "set": row["part"], "value": row["value"]}
                 for row in measured
@@ -54,6 +59,20 @@ def look(folder: Path) -> dict[str, Any]:
         }
     finally:
         ledger.close()
+
+
+def _contradictions(ledger: Ledger, game: int) -> list[dict[str, Any]]:
+    """Answers about pairs that cannot all be true: two that differ, and a chain by which they are the same."""
+    from querist.tasks.reid.verified import contradictions
+
+    said = {unit: blob for _, _, unit, blob in ledger.answers(game) if "~" in unit}
+    told = {blob: ledger.decode(blob) for blob in set(said.values()) if blob is not None}
+    rows = [(unit.split("~"), bool(told[blob])) for unit, blob in said.items() if blob is not None]
+    names = sorted({name for pair, _ in rows for name in pair})
+    place = {name: i for i, name in enumerate(names)}
+    pairs = np.array([[place[name] for name in pair] for pair, _ in rows], dtype=np.int64).reshape(-1, 2)
+    found = contradictions(pairs, np.array([same for _, same in rows], dtype=bool))
+    return [{"different": [names[i] for i in c.different], "chain": [names[i] for i in c.chain]} for c in found]
 
 
 def _show(run: str, found: dict[str, Any]) -> None:
@@ -65,6 +84,11 @@ def _show(run: str, found: dict[str, Any]) -> None:
         console.print(f"  {found['waiting_for']} questions have no answer yet")
     given = ", ".join(f"{purpose} {count}" for purpose, count in found["given"].items())
     console.print(f"  labels that were there before: {given or 'none'}")
+    torn = found["contradictions"]
+    if torn:
+        say(f"  {len(torn)} answers contradict others, such as:")
+    for one in torn[:_SOME]:
+        say(f"    {one['different'][0]} and {one['different'][1]} are different, but {' = '.join(one['chain'])}")
     if found["measured"]:
         table = Table("labels", "set", "value")
         for row in found["measured"]:

@@ -15,7 +15,9 @@ from querist.core.observation import Groups
 from querist.errors import QueristError
 
 if TYPE_CHECKING:
+    from querist.core.split import Split
     from querist.core.step import Game
+    from querist.core.task import Task
 
 
 class Candidates(ABC):
@@ -37,6 +39,13 @@ class Candidates(ABC):
         Raises:
             QueristError: the groups cannot give a batch of that size.
         """
+
+    def warm(self, task: "Task", split: "Split") -> None:
+        """Work out beforehand what offering needs of a task whose model has changed; from any thread.
+
+        Nothing for most, and never needed: what was not worked out is, when it is asked for.
+        """
+        return
 
 
 @dataclass(frozen=True)

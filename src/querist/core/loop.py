@@ -1,7 +1,7 @@
 """The deployment: steps until the budget is spent, measured at marks, stopped and resumed anywhere."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,13 +10,15 @@ import numpy as np
 
 from querist.core import rng
 from querist.core.answers import Labels
+from querist.core.finals import FinalTraining, undetermined
+from querist.core.last_step import LastStep
 from querist.core.ledger import Ledger
 from querist.core.lock import RunLock
 from querist.core.plan import Parts, Plan, check_budget
-from querist.core.snapshots import Snapshots, encode_arrays, make_folder, read_arrays, remove_drafts, write_atomically
+from querist.core.snapshots import Snapshots, encode_arrays, read_arrays, remove_drafts, write_atomically
 from querist.core.split import Role
-from querist.core.step import Game, advance
-from querist.core.task import CountsAnswers
+from querist.core.step import Game, OpenStep, open_step, settle
+from querist.core.update import Updates
 from querist.errors import QueristError
 
 
@@ -48,6 +50,10 @@ class Deployment:
         durable: survive power cuts after every answer (for people) and not only kills.
         initial: a file in which runs that share recipe and seed share their initial state: used if it is there, made
             if it is not. The same is computed without it.
+        people: answer, so one waits for them: :meth:`play` goes on after a ``waiting`` when it is asked for the next
+            event, :meth:`correct` takes answers of the last step back if it was held (:meth:`LastStep.hold`), and a
+            step that stands in the ledger is not chosen again.
+        updates: where the model learns.
 
     Raises:
         QueristError: another process writes to this run; or the folder holds another run.
@@ -63,15 +69,24 @@ class Deployment:
         about: Mapping[str, str],
         durable: bool = False,
         initial: Path | None = None,
+        people: bool = False,
+        updates: Updates | None = None,
     ) -> None:
-        self._initial = initial
+        self._initial, self._people, self._updates = initial, people, updates or Updates()
+        self._newest: set[int] = set()
+        self._task = parts.task  # the one that is in use now: updates may bring another
+        self.game: Game | None = None
+        """What is played, once :meth:`play` plays it."""
+        self.opened: OpenStep | None = None
+        """The step whose answers are waited for."""
+        self.last = LastStep(parts.policy, parts.featuriser)
         self._since: list[dict[str, Any]] = []  # what the steps logged that are not closed yet
         self.folder, self.parts, self.plan = folder, parts, plan
         parts.policy.check(parts.task)
         parts.candidates.per_group(plan.batch)
         parts.split.check(parts.pool)
         check_budget(parts, plan)
-        about = {**about, "plan": repr(plan), "pool": parts.pool.digest(), "split": parts.split.digest()}
+        about = {**about, "plan": plan.words(), "pool": parts.pool.digest(), "split": parts.split.digest()}
         self._lock = RunLock(folder)
         try:
             path = folder / "ledger.sqlite"
@@ -110,6 +125,7 @@ class Deployment:
 
     def close(self) -> None:
         """Let go of the run."""
+        self._updates.close()
         self.ledger.close()
         self._lock.close()
 
@@ -125,25 +141,31 @@ class Deployment:
         if event is not None:
             yield event
         closings = self.ledger.closings(self._game_id)
-        self._restore(closings[-1][1])
+        self._apply(self._snapshots.load(closings[-1][1]))
         self._tidy()
+        remove_drafts(self.folder / "models")  # of a killed process; while this one plays it may be writing one
         step = closings[-1][0] + 1
-        game = self._game(step)
+        self._since, self.opened = [], None
+        game = self.game = self._game(step)
+        newest = max((q.step for q in self.ledger.questions(self._game_id, game.pool)), default=-1)
+        self._newest = {newest - 1, newest} if self._people else set()  # so that a kill takes nobody's chance to undo
+        self._updates.begin(game, step)
         budget = self.plan.marks[-1]
         while True:
             # Of the view and not of the ledger: steps that stand open there have paid for their questions, but they
             # are played again first.
-            yield from self._measure(game)
-            if game.view.spent >= budget:
+            over = game.view.spent >= budget
+            yield from self._measure(game, wait=over)
+            if over:
                 yield Event("done", game.view.spent)
                 return
             event = self._step(game, step)
             if event.kind == "done":  # nothing is left to ask: the remaining marks get what there is
-                yield from self._measure(game, exhausted=True)
+                yield from self._measure(game, exhausted=True, wait=True)
             yield event
-            if event.kind != "step":
+            if event.kind == "done" or (event.kind == "waiting" and not self._people):
                 return
-            step += 1
+            step += event.kind == "step"
 
     def start(self) -> Event | None:
         """Learn the starting set, once; None if that was done before. No question is asked."""
@@ -174,7 +196,7 @@ class Deployment:
             plan.seed,
             parts.pool,
             parts.split,
-            parts.task,
+            self._task,
             parts.oracle,
             parts.candidates,
             parts.featuriser,
@@ -183,13 +205,22 @@ class Deployment:
             parts.split.sources(Role.START)[: None if plan.keep_given else 0],
             plan.update_every,
             next_step=step,
+            update_lag=plan.update_lag,
+            updates=self._updates,
+            stands=self._people,
         )
 
     def _step(self, game: Game, step: int) -> Event:
         policy = self.parts.policy
-        outcome = advance(game, step, lambda seen, k: policy.select(seen, k, game.stream("policy", step)))
+        if self.opened is None:
+            self.last.opening()
+            self.opened = open_step(game, step, lambda seen, k: policy.select(seen, k, game.stream("policy", step)))
+        if step in self._newest:
+            self.last.hold()
+        outcome = settle(game, self.opened)
         if outcome is None:
             return Event("waiting", game.view.spent, {"step": step})
+        self.opened, self._task = None, game.task
         if not outcome.questions:
             if self._since:
                 self._close(step - 1)
@@ -198,9 +229,20 @@ class Deployment:
         self._since.append(log)
         spent = game.view.spent
         marked = any(spent - sum(q.cost for q in outcome.questions) < mark <= spent for mark in self.plan.marks)
-        if marked or (step + 1) % self.plan.close_every == 0:
+        closes, updates = (marked or (step + 1) % n == 0 for n in (self.plan.close_every, self.plan.update_every))
+        self.last.settled(outcome, closes or updates)
+        if closes:
             self._close(step)
+        if updates:
+            self._updates.begin(game, step + 1)
         return Event("step", spent, {"step": step, **log})
+
+    def correct(self, question: int, answer: np.ndarray | None, revision: int) -> None:
+        """Replace an answer to one of ``last.questions``; what was asked since stands, and is offered again."""
+        assert self.game is not None
+        self._since[-1] = self.last.correct(self.game, question, answer, revision)
+        self.last.reopen(self.opened)
+        self.opened = None
 
     def _close(self, step: int) -> None:
         """Write a snapshot and close a step, and with it those before it that stood open."""
@@ -215,64 +257,42 @@ class Deployment:
         self._since = []
         self._tidy()
 
-    def _measure(self, game: Game, exhausted: bool = False) -> Iterator[Event]:
+    def _measure(self, game: Game, exhausted: bool = False, wait: bool = False) -> Iterator[Event]:
         """A final training from the initial weights at every mark that was reached and has no number yet."""
         done = {row["labels"] for row in self.ledger.evaluations(self._game_id)}
         for mark in self.plan.marks:
-            if mark not in done and (game.view.spent >= mark or exhausted):
-                yield self._final(game, mark)
+            if mark in done or not (game.view.spent >= mark or exhausted):
+                continue
+            values = self._updates.measure(game, mark, lambda mark=mark: self._final(game, mark), wait)
+            if values is None:
+                continue
+            self.ledger.evaluate(self._game_id, mark, values)
+            details: dict[str, Any] = {name: value for (name, _), (value, _) in values.items() if name != "account"}
+            parts = self.parts.task.parts
+            details["undetermined"] = {name: undetermined(parts, found) for (name, _), (_, found) in values.items()}
+            yield Event("mark", mark, details)
 
-    def _final(self, game: Game, mark: int) -> Event:
-        began = time.perf_counter()
-        task, split = self.parts.task, self.parts.split
-        trajectory = task.snapshot()
-        self._restore(self.ledger.closings(self._game_id)[0][1], policy=False)
-        labels = game.view.labels(mark)
-        stream = rng.generator(self.plan.seed, "final", 0, mark)
-        log = task.fit(labels, new=labels, steps=self.plan.final, phase="final", rng=stream)
-        values: dict[tuple[str, str], tuple[float, dict[str, Any]]] = {}
-        for name, role in (("reward", Role.REWARD), ("test", Role.TEST)):
-            sources = split.sources(role)
-            if len(sources):
-                found = task.evaluate(sources)
-                values[name, "final"] = (found.value, {"parts": found.part_values})
+    def _final(self, game: Game, mark: int) -> FinalTraining:
+        initial = self._snapshots.load(self.ledger.closings(self._game_id)[0][1])
+        first, plan = _part(initial, "task"), self.plan
         models = self.folder / "models"
-        make_folder(models)
-        task.save(models / f"labels-{mark:06d}.safetensors")
-        log |= {"seconds": time.perf_counter() - began}
-        values["account", "final"] = (0.0, {"bought": self._bought(labels), **log})
-        self.ledger.evaluate(self._game_id, mark, values)
-        task.restore(trajectory)
-        details: dict[str, Any] = {name: value for (name, _), (value, _) in values.items() if name != "account"}
-        details["undetermined"] = {name: _undetermined(task.parts, found) for (name, _), (_, found) in values.items()}
-        return Event("mark", mark, details)
-
-    def _bought(self, labels: Labels) -> list[float]:
-        if not isinstance(self.parts.task, CountsAnswers) or not len(labels.units):
-            return []
-        return [float(n) for n in self.parts.task.amounts(labels.units, labels.answers).sum(axis=0)]
+        return FinalTraining(mark, game.view.labels(mark), first, plan.seed, plan.final, self.parts.split, models)
 
     def _state(self) -> dict[str, np.ndarray]:
-        task = {f"task/{name}": array for name, array in self.parts.task.snapshot().items()}
-        task |= {f"features/{name}": array for name, array in self.parts.featuriser.snapshot().items()}
-        return task | {f"policy/{name}": array for name, array in self.parts.policy.snapshot().items()}
+        kept = {"task": self._task, "features": self.parts.featuriser, "policy": self.parts.policy}
+        return {f"{part}/{name}": array for part, of in kept.items() for name, array in of.snapshot().items()}
 
-    def _restore(self, digest: str, policy: bool = True) -> None:
-        self._apply(self._snapshots.load(digest), policy)
-
-    def _apply(self, arrays: Mapping[str, np.ndarray], policy: bool) -> None:
-        self.parts.task.restore({k[5:]: v for k, v in arrays.items() if k.startswith("task/")})
+    def _apply(self, arrays: Mapping[str, np.ndarray], policy: bool = True) -> None:
+        self._task.restore(_part(arrays, "task"))
         if policy:
-            self.parts.featuriser.restore({k[9:]: v for k, v in arrays.items() if k.startswith("features/")})
-            self.parts.policy.restore({k[7:]: v for k, v in arrays.items() if k.startswith("policy/")})
+            self.parts.featuriser.restore(_part(arrays, "features"))
+            self.parts.policy.restore(_part(arrays, "policy"))
 
     def _tidy(self) -> None:
-        """Remove snapshots that nothing needs any more, and what a killed process left half written."""
+        """Remove snapshots that nothing needs any more."""
         closings = self.ledger.closings(self._game_id)
         self._snapshots.keep_only({closings[0][1], closings[-1][1]})
-        remove_drafts(self.folder / "models")
 
 
-def _undetermined(parts: Sequence[str], found: Mapping[str, Any]) -> list[str]:
-    """The classes or joints of which a set has nothing: left out of the metric, and said."""
-    return [part for part, value in zip(parts, found.get("parts", ()), strict=False) if value is None]
+def _part(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    return {name[len(prefix) + 1 :]: array for name, array in arrays.items() if name.startswith(prefix + "/")}

@@ -1,6 +1,6 @@
 """What a deployment plays with, and its numbers."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from querist.core.candidates import Candidates
 from querist.core.oracle import Oracle
@@ -27,6 +27,8 @@ class Plan:
         keep_given: whether the trainings after the start learn from the starting set too.
         close_every: write a snapshot and close after every so many steps, and at the marks. Steps between are played
             again from the ledger when a run is resumed: worth it where a step takes less than a snapshot.
+        update_lag: 0: an update takes effect as soon as its answers are there; 1: at the next one's turn, so that it
+            can be worked out while people answer (:mod:`querist.core.update`).
     """
 
     seed: int
@@ -38,6 +40,7 @@ class Plan:
     update_every: int = 1
     keep_given: bool = True
     close_every: int = 1
+    update_lag: int = field(default=0, repr=False)
 
     def __post_init__(self) -> None:
         if not self.marks or list(self.marks) != sorted(set(self.marks)) or self.marks[0] <= 0:
@@ -48,6 +51,12 @@ class Plan:
             raise QueristError(f"a snapshot after every {self.close_every} steps", "write one after every 1 or more")
         if self.update_every < 1:
             raise QueristError(f"an update after every {self.update_every} steps", "update after every 1 or more")
+        if self.update_lag not in (0, 1):
+            raise QueristError(f"an update lag of {self.update_lag} windows", "0 (at once) or 1 (one window later)")
+
+    def words(self) -> str:
+        """All numbers as a text, by which runs are compared; those that came later only where they are not usual."""
+        return repr(self) + (f" update_lag={self.update_lag}" if self.update_lag else "")
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,9 +1,12 @@
-"""``advance``: the one step that training and deployment share. Select, ask, answer, fit."""
+"""``advance``: the one step that training and deployment share. Select, ask, answer, fit.
+
+Who must wait for people takes it in two: :func:`open_step` asks, :func:`settle` goes on once the answers are there.
+"""
 
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -16,6 +19,7 @@ from querist.core.policy import Selection
 from querist.core.pool import Pool
 from querist.core.split import Split
 from querist.core.task import Task
+from querist.core.update import Updates
 from querist.core.view import GameView
 from querist.errors import QueristError
 
@@ -31,6 +35,10 @@ class Game:
         update: optimiser steps after each step's answers; ``update_every`` steps of the game (1: after each).
         given: sources that are labelled from the start and that the task trains on.
         next_step: on resuming, the step that is played next, of which questions may stand in the ledger already.
+        update_lag: updates take effect so many windows after the answers they learn from (0 or 1).
+        updates: where the model learns.
+        stands: what stands in the ledger is not chosen again, on resuming: with people the choice may go back to an
+            answer that was corrected since.
     """
 
     ledger: Ledger
@@ -48,6 +56,9 @@ class Game:
     given: np.ndarray
     update_every: int = 1
     next_step: int | None = None
+    update_lag: int = 0
+    updates: Updates = field(default_factory=Updates)
+    stands: bool = False
 
     def __post_init__(self) -> None:
         self.view = GameView(self.ledger, self.id, self.pool, self.split, self.given, self.next_step)
@@ -102,13 +113,44 @@ def offer(game: Game, step: int) -> Observation:
     return game.featuriser.observe(game, groups, step)
 
 
+@dataclass(frozen=True, eq=False)
+class OpenStep:
+    """A step that was asked and waits for its answers.
+
+    Args:
+        step: its number.
+        observation: what was offered; ``selection`` what was chosen.
+        questions: what was asked, in order.
+        began: when, in seconds of a clock that never goes back; ``selected`` when it was chosen.
+    """
+
+    step: int
+    observation: Observation
+    selection: Selection
+    questions: list[Question]
+    began: float
+    selected: float
+
+
 def advance(
     game: Game, step: int, choose: Callable[[Observation, int], Selection], seen: Observation | None = None
 ) -> Outcome | None:
-    """One step: select, submit, collect, fit.
+    """One step: select, submit, collect, fit; see :func:`open_step` and :func:`settle`.
+
+    Returns:
+        What happened; None if some answers have not come yet.
+    """
+    return settle(game, open_step(game, step, choose, seen))
+
+
+def open_step(
+    game: Game, step: int, choose: Callable[[Observation, int], Selection], seen: Observation | None = None
+) -> OpenStep:
+    """Select and ask.
 
     A step that stands half done in the ledger (the process was killed, or people still answer) is taken up where it
-    was: the selection is made again and must be the one that was asked.
+    was: the selection is made again and must be the one that was asked; or, where :attr:`Game.stands` says so, taken
+    from the ledger.
 
     Args:
         game: where.
@@ -116,41 +158,54 @@ def advance(
         choose: (observation, picks per group) -> selection.
         seen: the observation of this step, if the caller has made it already.
 
-    Returns:
-        What happened; None if some answers have not come yet.
-
     Raises:
-        QueristError: on resuming, another selection than the recorded one comes out.
+        QueristError: on resuming, another selection than the recorded one comes out, or other groups are offered.
     """
     began = time.perf_counter()
     observation = seen or offer(game, step)
-    selection = choose(observation, game.candidates.per_group(game.batch))
+    asked = game.ledger.questions(game.id, game.pool, step) if game.stands else []
+    selection = _recorded(observation, asked) if asked else choose(observation, game.candidates.per_group(game.batch))
     asking = _affordable(game, _listed(observation, selection))
     selected = time.perf_counter()
-    questions = _ask(game, step, asking, observation)
+    return OpenStep(step, observation, selection, _ask(game, step, asking, observation), began, selected)
+
+
+def settle(game: Game, opened: OpenStep) -> Outcome | None:
+    """Collect the answers of a step and let the model learn, if it is time.
+
+    Returns:
+        What happened; None if some answers have not come yet.
+    """
+    questions = opened.questions
     if not _answer(game, questions):
         return None
     for question in questions:
         game.view.note_asked(question)
     game.view.refresh()
-    log = {"seconds_select": selected - began}
-    if questions and (step + 1) % game.update_every == 0:
-        log |= game.task.fit(
-            game.view.labels(),
-            new=game.view.bought(q.id for q in _since_last_update(game, step)),
-            unlabelled=game.view.unlabelled(),
-            steps=game.update,
-            phase="step",
-            rng=game.stream("fit", step),
-        )
+    log = {"seconds_select": opened.selected - opened.began}
+    if questions:
+        log |= game.updates.finish(game, opened.step)
     answers = [game.view.answer(q.id) for q in questions]
-    log["seconds_step"] = time.perf_counter() - began
-    return Outcome(step, observation, selection, questions, answers, log)
+    log["seconds_step"] = time.perf_counter() - opened.began
+    return Outcome(opened.step, opened.observation, opened.selection, questions, answers, log)
 
 
-def _since_last_update(game: Game, step: int) -> list[Question]:
-    steps = range(step + 1 - game.update_every, step + 1)
-    return [question for s in steps for question in game.ledger.questions(game.id, game.pool, s)]
+def _recorded(observation: Observation, questions: list[Question]) -> Selection:
+    """The selection that questions came from; where one is not offered, nothing is selected in its place."""
+    groups = observation.groups
+    picks: list[list[tuple[int, float]]] = [[] for _ in groups.mask]
+    for q in questions:
+        own = groups.mask if groups.context is None else groups.mask & (np.array(groups.context) == q.context)[:, None]
+        where = np.argwhere(own & (groups.units == q.unit))
+        if len(where):
+            picks[int(where[0, 0])].append((int(where[0, 1]), q.score or 0.0))
+    width = max(1, *map(len, picks))
+    indices = np.full((len(picks), width), -1, dtype=np.int64)
+    scores = np.zeros(indices.shape)
+    for g, row in enumerate(picks):
+        for j, (place, score) in enumerate(row):
+            indices[g, j], scores[g, j] = place, score
+    return Selection(indices, None if any(q.score is None for q in questions) else scores)
 
 
 def _listed(observation: Observation, selection: Selection) -> list[Asking]:

@@ -135,6 +135,22 @@ class DrawsPictures(Protocol):
 
 
 @runtime_checkable
+class ShowsSources(Protocol):
+    """A task that can show single sources to people, who are not told more of them than they shall see."""
+
+    prompt: str
+    """What people are asked, in words."""
+
+    def source_picture(self, source: int) -> bytes:
+        """A source as a JPEG or PNG file, without anything that its file says besides."""
+        ...
+
+    def source_words(self, source: int) -> str:
+        """What may be said of a source, such as its camera; empty if nothing may. Never its name or its file's."""
+        ...
+
+
+@runtime_checkable
 class Embeds(Protocol):
     """A task whose model gives one vector per unit.
 
@@ -157,7 +173,10 @@ class EmbedsSources(Protocol):
 
     @property
     def embedding_version(self) -> int:
-        """Grows whenever the vectors may have changed, so that they can be kept until then. Not part of a snapshot."""
+        """Grows whenever the vectors may have changed, so that they can be kept until then. Not part of a snapshot.
+
+        Two tasks of one process never have the same: one may take the other's place in a game.
+        """
         ...
 
     def embed_sources(self, sources: np.ndarray) -> np.ndarray:

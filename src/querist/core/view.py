@@ -41,6 +41,7 @@ class GameView:
         """The question that was asked last."""
         self._spent = 0
         self._paid: dict[int, int] = {}  # what had been spent once a question was asked
+        self._spent_after: dict[int, int] = {}  # and once a step was
         self._per_source = np.zeros(pool.source_count, dtype=np.int64)
         self._free: np.ndarray | None = None
         if isinstance(pool, ColumnarPool):
@@ -59,7 +60,7 @@ class GameView:
         if question.context is not None:
             self._under[question.context] += 1
         self._spent += question.cost
-        self._paid[question.id] = self._spent
+        self._paid[question.id] = self._spent_after[question.step] = self._spent
         self._per_source[self.pool.sources(np.array([unit]))[0]] += 1
         if self._free is not None:
             self._free[unit] = False
@@ -104,6 +105,10 @@ class GameView:
         """What the questions cost so far."""
         return self._spent
 
+    def spent_after(self, step: int) -> int:
+        """What had been spent once a step was asked that asked something; KeyError if none did."""
+        return self._spent_after[step]
+
     @property
     def asked(self) -> int:
         """How many units were asked about."""
@@ -141,11 +146,19 @@ class GameView:
         known = [q for q in self._order if spent is None or self._paid[q] <= spent]
         return self._labels(known, self._given)
 
-    def unlabelled(self) -> np.ndarray | None:
-        """The sources of which something may still be asked, ascending; None where the pool cannot be listed."""
+    def unlabelled(self, spent: int | None = None) -> np.ndarray | None:
+        """The sources of which something may still be asked, ascending; None where the pool cannot be listed.
+
+        Args:
+            spent: as it was when so much of the budget was spent.
+        """
         if self._free is None:
             return None
-        return np.unique(self.pool.sources(np.flatnonzero(self._free))[:, 0])
+        free = self._free
+        if spent is not None:
+            free = free.copy()
+            free[[unit for unit, question in self._about.items() if self._paid[question] > spent]] = True
+        return np.unique(self.pool.sources(np.flatnonzero(free))[:, 0])
 
     def bought(self, questions: Iterable[int]) -> Labels:
         """The labels that these questions bought, in the order of the answers, and nothing given."""

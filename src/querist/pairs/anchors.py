@@ -4,7 +4,9 @@ import numpy as np
 
 from querist.core.candidates import Candidates
 from querist.core.observation import Groups
+from querist.core.split import Split
 from querist.core.step import Game
+from querist.core.task import Task
 from querist.errors import QueristError
 from querist.pairs.neighbourhoods import pair_pool
 from querist.pairs.space import PairSpace
@@ -25,6 +27,9 @@ class AnchorNeighbours(Candidates):
 
     def __init__(self, space: PairSpace) -> None:
         self.space = space
+
+    def warm(self, task: Task, split: Split) -> None:
+        self.space.warm(task, split)
 
     def build(self, game: Game, step: int) -> Groups:
         visit = self.space.visit(game)

@@ -8,7 +8,7 @@ import torch
 from querist.core.pool import PairPool
 from querist.core.split import Role, Split
 from querist.core.step import Game
-from querist.core.task import EmbedsSources
+from querist.core.task import EmbedsSources, Task
 from querist.errors import QueristError
 from querist.kernels.neighbours import nearest_neighbours
 from querist.kernels.whitening import fit_whitening, mean_squared_distance
@@ -43,7 +43,9 @@ class Neighbourhoods:
 
 
 class NeighbourIndex:
-    """Keeps the neighbourhoods of the last task, split and version it was asked for: a cache, and nothing else.
+    """Keeps the neighbourhoods of the last two tasks, in their last splits and versions: a cache, and nothing else.
+
+    Two, because one task may learn, and be looked at in another thread, while questions are asked with the other.
 
     Args:
         settings: how many neighbours, and the metric.
@@ -51,7 +53,7 @@ class NeighbourIndex:
 
     def __init__(self, settings: PairSettings) -> None:
         self.settings = settings
-        self._kept: tuple[EmbedsSources, Split, Neighbourhoods] | None = None
+        self._kept: dict[int, tuple[EmbedsSources, Split, Neighbourhoods]] = {}  # by the task's identity
 
     def of(self, game: Game) -> Neighbourhoods:
         """The neighbourhoods of a game's pool, as its task sees it now.
@@ -59,14 +61,19 @@ class NeighbourIndex:
         Raises:
             QueristError: fewer than two images, or embeddings that are no numbers.
         """
-        if self._kept is not None:
-            of_task, of_split, found = self._kept
-            if of_task is game.task and of_split is game.split and found.version == of_task.embedding_version:
-                return found
-        task = game.task
+        return self.find(game.task, game.split)
+
+    def find(self, task: Task, split: Split) -> Neighbourhoods:
+        """The neighbourhoods of a pool, as a task sees it now; see :meth:`of`."""
         assert isinstance(task, EmbedsSources), "Policy.needs is checked before"
-        found = self._find(task, game.split)
-        self._kept = (task, game.split, found)
+        kept = self._kept.get(id(task))
+        if kept is not None and kept[1] is split and kept[2].version == task.embedding_version:
+            return kept[2]
+        found = self._find(task, split)
+        self._kept.pop(id(task), None)
+        self._kept[id(task)] = (task, split, found)
+        for oldest in list(self._kept)[:-2]:
+            del self._kept[oldest]
         return found
 
     def _find(self, task: EmbedsSources, split: Split) -> Neighbourhoods:

@@ -7,8 +7,9 @@ import numpy as np
 
 from querist.core import rng
 from querist.core.questions import Question
-from querist.core.split import Role
+from querist.core.split import Role, Split
 from querist.core.step import Game
+from querist.core.task import Task
 from querist.pairs.neighbourhoods import Neighbourhoods, NeighbourIndex, pair_pool
 from querist.pairs.settings import PairSettings
 
@@ -45,6 +46,10 @@ class PairSpace:
     def neighbourhoods(self, game: Game) -> Neighbourhoods:
         """The pool as the task sees it now."""
         return self._index.of(game)
+
+    def warm(self, task: Task, split: Split) -> None:
+        """Find the neighbourhoods of a task that is about to be asked with; from any thread."""
+        self._index.find(task, split)
 
     def anchors(self, game: Game) -> np.ndarray:
         """All images of the pool, in the hashed order in which they become anchors; (n,) int64."""

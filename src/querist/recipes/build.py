@@ -4,15 +4,17 @@ import os
 import platform
 import subprocess
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from querist.acquisition.registry import Strategy, strategy
 from querist.core.card import PolicyCard
 from querist.core.loop import Deployment
-from querist.core.oracle import SimulatedOracle
+from querist.core.oracle import Oracle, SimulatedOracle
 from querist.core.plan import Parts, Plan
 from querist.core.problem import Progress, Setup
+from querist.core.update import Updates
 from querist.errors import QueristError
 from querist.recipes import learned
 from querist.recipes.contents import same_data
@@ -77,8 +79,8 @@ def set_up(loaded: LoadedRecipe, data: Path, seed: int, labelled: bool = True, t
     return setup
 
 
-def plan(loaded: LoadedRecipe, seed: int, keep_given: bool = True) -> Plan:
-    """The numbers of a deployment on one seed."""
+def plan(loaded: LoadedRecipe, seed: int, keep_given: bool = True, update_lag: int | None = None) -> Plan:
+    """The numbers of a deployment on one seed; ``update_lag`` may differ from the recipe's."""
     recipe, steps = loaded.recipe, loaded.recipe.steps
     return Plan(
         seed,
@@ -90,6 +92,7 @@ def plan(loaded: LoadedRecipe, seed: int, keep_given: bool = True) -> Plan:
         recipe.update_every,
         keep_given and recipe.keep_given,
         recipe.close_every,
+        recipe.update_lag if update_lag is None else update_lag,
     )
 
 
@@ -112,6 +115,19 @@ def named_strategy(recipe: Recipe, setup: Setup, name: str, card: PolicyCard | N
     return learned.from_card(card, setup, recipe.groups, recipe.train)
 
 
+@dataclass(frozen=True, eq=False)
+class People:
+    """What is different where people answer.
+
+    Args:
+        oracle: stands between them and the run.
+        updates: where the model learns meanwhile.
+    """
+
+    oracle: Oracle
+    updates: Updates
+
+
 def deployment(
     loaded: LoadedRecipe,
     setup: Setup,
@@ -121,8 +137,9 @@ def deployment(
     about: Mapping[str, str] | None = None,
     initial: Path | None = None,
     card: PolicyCard | None = None,
+    people: People | None = None,
 ) -> Deployment:
-    """A deployment with the simulated oracle, new or taken up again.
+    """A deployment, new or taken up again; with the simulated oracle, unless people answer.
 
     Args:
         loaded: the recipe; ``setup`` its parts on the seed.
@@ -131,6 +148,7 @@ def deployment(
         about: further things for the ledger to remember.
         initial: where the initial weights are shared between runs of one recipe and seed.
         card: the policy of a learned strategy.
+        people: answer; then every answer survives a power cut, and updates take effect a window later.
 
     Raises:
         QueristError: the data are not those that the run began with; the strategy does not fit the task; or what
@@ -144,7 +162,7 @@ def deployment(
         chosen.policy,
         chosen.candidates,
         chosen.featuriser,
-        SimulatedOracle(setup.task),
+        SimulatedOracle(setup.task) if people is None else people.oracle,
         setup.labels_per_source,
     )
     facts = {
@@ -156,5 +174,8 @@ def deployment(
         "seed": str(seed),
     } | ({"policy": card.hash} if card else {})
     same_data(folder, setup)
-    numbers = plan(loaded, seed, chosen.policy.keep_given)
-    return Deployment(folder, parts, numbers, facts | dict(about or {}), initial=initial)
+    facts |= dict(about or {})
+    if people is None:
+        return Deployment(folder, parts, plan(loaded, seed, chosen.policy.keep_given), facts, initial=initial)
+    numbers = plan(loaded, seed, chosen.policy.keep_given, update_lag=1)
+    return Deployment(folder, parts, numbers, facts, durable=True, people=True, updates=people.updates)

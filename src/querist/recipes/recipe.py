@@ -54,6 +54,8 @@ class Recipe:
         update_every: update the model after every so many steps.
         close_every: write a snapshot after every so many steps; those between are played again on resuming. Not part of
             the hash: no result depends on it.
+        update_lag: 1: an update takes effect one window of ``update_every`` steps later than it could, as it must where
+            people answer while the model learns ('querist label' always plays so).
         strategies: what ``compare`` plays.
         seeds: on which seeds.
         threads: of each process; part of the recipe because results depend on it in the last bits.
@@ -73,6 +75,7 @@ class Recipe:
     steps: Steps = field(default_factory=Steps)
     update_every: int = 1
     close_every: int = 1
+    update_lag: int = 0
     strategies: tuple[str, ...] = ("random", "strengthened_random", "entropy/global", "margin/global")
     seeds: tuple[int, ...] = (0, 1, 2)
     threads: int = 1
@@ -89,6 +92,7 @@ class Recipe:
             "batch must be at least 1": (self.batch or 0) >= 1,
             "update_every must be at least 1": (self.update_every or 0) >= 1,
             "close_every must be at least 1": (self.close_every or 0) >= 1,
+            "update_lag must be 0 or 1": self.update_lag in (0, 1),
             "threads must be at least 1": (self.threads or 0) >= 1,
             "steps must not be negative": all(n is not None and n >= 0 for n in vars(self.steps).values()),
             "train must say how policies are trained": isinstance(self.train, Training),

@@ -115,4 +115,4 @@ def test_without_scipy_the_message_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "scipy.io", None)
     with pytest.raises(QueristError, match=r"joints\.mat can only be read with scipy") as caught:
         read_lsp(tmp_path)
-    assert "querist[pose]" in caught.value.fix
+    assert "pip install scipy" in caught.value.fix

@@ -24,7 +24,7 @@ def read_mat(path: Path, names: Sequence[str]) -> dict[str, Any]:
         loadmat = importlib.import_module("scipy.io").loadmat
     except ImportError as error:
         raise QueristError(
-            f"{path} can only be read with scipy, which is not installed", "pip install 'querist[pose]', or scipy"
+            f"{path} can only be read with scipy, which is not installed", "pip install scipy"
         ) from error
     if not path.is_file():
         raise QueristError(f"{path} is missing", "it holds the joints: put it there")

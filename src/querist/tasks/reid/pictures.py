@@ -1,4 +1,4 @@
-"""Pictures of pairs: two crops side by side, in a frame that tells the answer."""
+"""Pictures of crops: one alone, or pairs side by side, in a frame that tells the answer."""
 
 import io
 from collections.abc import Sequence
@@ -6,6 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw
 
+from querist.errors import QueristError
+from querist.nn.decode import open_image
 from querist.tasks.reid.data import ReidData
 
 _HEIGHT = 192
@@ -15,6 +17,27 @@ _GAP = 4
 _PAPER = (255, 255, 255)
 _SAME, _DIFFERENT, _OPEN = (22, 128, 61), (200, 48, 40), (128, 128, 128)
 """Green, red and grey; a different pair is also crossed by a line between its images, for those who see no colours."""
+
+
+def source_picture(data: ReidData, source: int, most: int = 512) -> bytes:
+    """A JPEG of one crop and of nothing else: what the file says besides (comments, places) is left behind.
+
+    Args:
+        data: gives the image, at the size of its file where that is still there.
+        source: which; ``most`` pixels high or wide.
+    """
+    try:
+        if data.paths is None:
+            raise FileNotFoundError
+        crop = open_image(data.paths[source], data.paths[source].read_bytes()).convert("RGB")
+    except (OSError, QueristError):
+        crop = Image.fromarray(data.image(source))
+    crop.thumbnail((most, most), Image.Resampling.LANCZOS)
+    bare = Image.new("RGB", crop.size)
+    bare.paste(crop)
+    buffer = io.BytesIO()
+    bare.save(buffer, "JPEG", quality=90)
+    return buffer.getvalue()
 
 
 def pair_picture(

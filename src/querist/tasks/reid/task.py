@@ -1,5 +1,6 @@
 """Person re-identification as a task: any embedding network, asked whether two images show the same person."""
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -23,9 +24,11 @@ from querist.tasks.reid.data import ReidData
 from querist.tasks.reid.listing import DISTRACTOR, UNKNOWN
 from querist.tasks.reid.losses import Objective
 from querist.tasks.reid.metric import PARTS, retrieval
-from querist.tasks.reid.pictures import pair_picture
+from querist.tasks.reid.pictures import pair_picture, source_picture
 from querist.tasks.reid.training import Schedule, Training
 
+_VERSIONS = itertools.count(1)
+"""Of the vectors of all tasks of this process, so that no two share a number."""
 _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet
 
 
@@ -45,6 +48,7 @@ class ReidTask(Task):
     """
 
     parts = PARTS
+    prompt = "Is this the same person?"
     fields: Mapping[str, Field] = {
         "similarity": Field("similarity", (), -1.0, 1.0),
         "other_camera": Field("other_camera", (), 0.0, 1.0),
@@ -68,7 +72,7 @@ class ReidTask(Task):
         self._mean = torch.tensor(_MEAN, device=self._device).view(1, 3, 1, 1) * 255
         self._deviation = torch.tensor(_DEVIATION, device=self._device).view(1, 3, 1, 1) * 255
         self._stepper = self._new_stepper()
-        self._version = 0
+        self._version = next(_VERSIONS)
 
     # Training -----------------------------------------------------------------------------------------------------
 
@@ -106,7 +110,7 @@ class ReidTask(Task):
         self, batches: Batches, training: Training, phase: Phase, steps: int, rng: np.random.Generator
     ) -> np.ndarray:
         """The loss, the violated and all triplets of each step, (steps, 3)."""
-        self._version += 1
+        self._version = next(_VERSIONS)
         width = self.embed_sources(np.array([0])).shape[1]  # any image will do
         objective = Objective(training, width, len(batches.groups), len(batches.people)).to(self._device)
         parameters = [*self.model.parameters(), *objective.parameters()]
@@ -225,6 +229,15 @@ class ReidTask(Task):
         """A JPEG of the pairs side by side, framed green (same), red (different) or grey (not told)."""
         return pair_picture(self.data, self.pairs.sources(units), answers)
 
+    def source_picture(self, source: int) -> bytes:
+        """A JPEG of one crop, as large as its file has it, if the file is there."""
+        return source_picture(self.data, int(source))
+
+    def source_words(self, source: int) -> str:
+        """Its camera, if that is known; its name would tell who it is."""
+        camera = int(self.data.cameras[source])
+        return "" if camera == UNKNOWN else f"camera {camera + 1}"
+
     def snapshot(self) -> dict[str, np.ndarray]:
         model = state_to_arrays(self.model.state_dict(), "model")
         return model | state_to_arrays(self._stepper.state_dict(), "stepper")
@@ -235,7 +248,7 @@ class ReidTask(Task):
     def load(self, path: Path) -> None:
         load_model(self.model, path)
         self.model.to(self._device).eval()
-        self._version += 1
+        self._version = next(_VERSIONS)
 
     def restore(self, snapshot: Mapping[str, np.ndarray]) -> None:
         try:
@@ -246,7 +259,7 @@ class ReidTask(Task):
                 "use the recipe that the run began with",
             ) from error
         finally:
-            self._version += 1
+            self._version = next(_VERSIONS)
         self._stepper = self._new_stepper()
         self._stepper.load_state_dict(arrays_to_state(snapshot, "stepper"))
         self.model.eval()

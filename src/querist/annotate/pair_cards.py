@@ -1,0 +1,96 @@
+"""Questions about pairs of images, as cards for the desk."""
+
+import hmac
+from collections.abc import Mapping
+
+import numpy as np
+
+from querist.annotate.desk import Asked, Choice, Neighbour, Picture, State, Tone
+from querist.annotate.run_desk import Card
+from querist.core.pool import PairPool
+from querist.core.questions import Question
+from querist.core.step import Game
+from querist.core.task import ShowsSources, Task
+from querist.errors import QueristError
+from querist.pairs.anchors import AnchorNeighbours
+
+CHOICES = (
+    Choice("s", "Same", "same", "yes"),
+    Choice("d", "Different", "different", "no"),
+    Choice("c", "Can't tell", "unknown", "unsure"),
+)
+VALUES: Mapping[str, np.ndarray | None] = {"same": np.array(True), "different": np.array(False), "unknown": None}
+_TONES: Mapping[bool | None, Tone] = {True: "yes", False: "no", None: "unsure"}
+
+
+def words(answer: np.ndarray | None) -> str:
+    """What the button of an answer says."""
+    said = "unknown" if answer is None else "same" if bool(answer) else "different"
+    return next(choice.label for choice in CHOICES if choice.value == said)
+
+
+class PairCards:
+    """Makes cards: the anchor on the left, the image it is compared with on the right, its neighbours in the strip.
+
+    Pictures are named by a keyed hash of their source: file names often tell who is seen, and their order does too.
+
+    Args:
+        task: shows its images.
+        secret: the key; names stay the same as long as it does.
+
+    Raises:
+        QueristError: the task is not about pairs of images that can be shown.
+    """
+
+    def __init__(self, task: Task, secret: bytes) -> None:
+        if not isinstance(task.pool, PairPool) or not isinstance(task, ShowsSources):
+            raise QueristError(
+                f"{type(task).__name__} has no questions that the answer page can show",
+                "the page asks about pairs of images, as in re-identification; "
+                "for other tasks 'querist select' writes batches",
+            )
+        self._pool, self._shows, self._secret = task.pool, task, secret
+
+    def draw(self, source: int) -> bytes:
+        """The picture of a source."""
+        return self._shows.source_picture(source)
+
+    def card(self, game: Game, question: Question) -> Card:
+        """The card of a question, as it is asked for the first time."""
+        ends = self._pool.sources(np.array([question.unit]))[0].tolist()
+        anchor = ends[0] if question.context is None else self._pool.source(question.context)
+        other = ends[1] if ends[0] == anchor else ends[0]
+        strip = self._strip(game, anchor, question.unit)
+        sources = {self._name(source): source for source in (anchor, other, *(s for s, _ in strip))}
+        asked = Asked(
+            question.id,
+            self._shows.prompt,
+            CHOICES,
+            (self._picture(anchor, "query"), self._picture(other, "candidate")),
+            context=[
+                Neighbour(self._name(s), self._told(f"neighbour {i + 1}", s), state)
+                for i, (s, state) in enumerate(strip)
+            ],
+            context_title="The images most like the query, the nearest first" if strip else "",
+        )
+        return Card(asked, self._name(anchor), sources)
+
+    def _strip(self, game: Game, anchor: int, unit: int) -> list[tuple[int, State]]:
+        if not isinstance(game.candidates, AnchorNeighbours):
+            return []
+        offered = game.candidates.space.offered(game, anchor)
+        strip: list[tuple[int, State]] = []
+        for source, pair, asked in zip(offered.nodes.tolist(), offered.units.tolist(), offered.asked, strict=True):
+            answer = game.view.answer_about(pair)
+            told = _TONES[None if answer is None else bool(answer)]
+            strip.append((source, "present" if pair == unit else told if asked else "open"))
+        return strip
+
+    def _picture(self, source: int, part: str) -> Picture:
+        return Picture(self._name(source), self._told(part, source), self._told(part.capitalize(), source))
+
+    def _told(self, part: str, source: int) -> str:
+        return ", ".join(filter(None, (part, self._shows.source_words(source))))
+
+    def _name(self, source: int) -> str:
+        return hmac.new(self._secret, b"picture%d" % source, "sha256").hexdigest()[:20]

@@ -1,0 +1,258 @@
+"""People answer a run: what they do comes into the ledger, and the run goes on as if it had been known before."""
+
+import re
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+
+from annotate.people_run import BROWSER, PLAN, Person, answer_all, deploy, opened, state, truth
+from querist.annotate.desk import AlreadyAnsweredError, Asked, Nothing, UnknownQuestionError
+from querist.core.oracle import SimulatedOracle
+from querist.core.update import Updates
+from tiny_people import tiny_people, tiny_task
+
+SHORT = replace(PLAN, marks=(24,), close_every=8, update_every=8)
+
+
+class Knowing(SimulatedOracle):
+    """Knows everybody, and cannot tell every seventh time: the same answers as the person's."""
+
+    def collect(self):
+        return iter([(question, None if question % 7 == 0 else answer) for question, answer in super().collect()])
+
+
+def simulated(folder, plan=SHORT):
+    with deploy(folder, plan=plan, oracle=Knowing(tiny_task()), updates=Updates()) as run:
+        list(run.play())
+        return state(run)
+
+
+def test_a_run_that_people_answer_is_the_simulated_one(tmp_path):
+    receipts, events, found = answer_all(tmp_path / "people", plan=SHORT)
+    assert found == simulated(tmp_path / "simulated")
+    assert [r.question for r in receipts] == list(range(1, 25))
+    assert all(r.counted for r in receipts)
+    assert Counter(events) == {"start": 1, "step": 24, "waiting": 24, "mark": 1, "done": 1}
+
+
+def test_another_day(tmp_path):
+    whole = simulated(tmp_path / "whole")
+    for day, count in enumerate((5, 9, 100)):
+        receipts, _, found = answer_all(tmp_path / "run", plan=SHORT, count=count)
+        assert all(r.counted for r in receipts), day
+    assert found == whole
+
+
+def clumsy(data, run, desk, every, seen):
+    """Says the wrong thing every few questions and takes it back at once, from the second thought on."""
+
+    def say(asked):
+        right = truth(data, run, asked.id) if asked.revision == 0 else seen[asked.id]
+        if asked.revision == 0 and asked.id % every == 0 and asked.id % 8:
+            seen[asked.id] = right
+            return "different" if right == "same" else "same"
+        return right
+
+    return say
+
+
+class Clumsy(Person):
+    """After a wrong answer looks at the next question, then takes the answer back."""
+
+    def __init__(self, desk, oracle, say, wrong, count=10**6):
+        super().__init__(desk, oracle, say, count)
+        self.wrong, self.undone = wrong, []
+
+    def run(self):
+        plain = self.desk.answer
+
+        def answer(browser, question, revision, choice):
+            receipt = plain(browser, question, revision, choice)
+            if revision == 0 and question in self.wrong:
+                shown = self.desk.next(BROWSER)
+                again = self.desk.undo(BROWSER, question, 0)
+                self.undone.append((question, shown.id, again and (again.id, again.revision)))
+            return receipt
+
+        self.desk.answer = answer
+        super().run()
+
+
+def clumsily(folder, plan=SHORT, every=3):
+    with opened(folder, plan=plan) as (run, desk, oracle, sitting):
+        wrong = {}
+        person = Clumsy(desk, oracle, clumsy(tiny_people(), run, desk, every, wrong), wrong)
+        person.start()
+        for _ in sitting.play():
+            pass
+        person.join(20)
+        assert person.error is None
+        return person.undone, state(run)
+
+
+def test_an_answer_that_is_taken_back_was_never_learned(tmp_path):
+    undone, found = clumsily(tmp_path / "clumsy")
+    assert undone == [(q, q + 1, (q, 1)) for q in range(3, 24, 3) if q % 8]
+    ledger_rows = {q: blob for q, *_, blob in found["questions"]}
+    # The question after a wrong answer was chosen by it, and stands; all else follows from the right ones. So a run
+    # that is taken up from the ledger, where choices are not made again, ends with the same bits.
+    with opened(tmp_path / "clumsy", plan=SHORT) as (run, _, oracle, sitting):
+        oracle.close()
+        list(sitting.play())
+        assert state(run)["questions"] == found["questions"]
+    assert len(ledger_rows) == 24
+
+
+@pytest.mark.parametrize("stop", [3, 5, 14])  # 5: right after the second answer to question 4
+def test_taken_up_after_undos_it_goes_on_as_if_it_had_not_been_stopped(tmp_path, stop):
+    _, whole = clumsily(tmp_path / "whole", every=4)
+    with opened(tmp_path / "cut", plan=SHORT) as (run, desk, oracle, sitting):
+        wrong = {}
+        person = Clumsy(desk, oracle, clumsy(tiny_people(), run, desk, 4, wrong), wrong, stop)
+        person.start()
+        list(sitting.play())
+        person.join(20)
+    with opened(tmp_path / "cut", plan=SHORT) as (run, desk, oracle, sitting):
+        person = Clumsy(desk, oracle, clumsy(tiny_people(), run, desk, 4, wrong), wrong)
+        person.start()
+        list(sitting.play())
+        person.join(20)
+        assert person.error is None
+        assert state(run) == whole
+
+
+def test_between_undo_and_the_new_answer_the_first_one_is_in_force(tmp_path):
+    """The page that pressed undo before the kill may still give its new answer afterwards."""
+    with opened(tmp_path, plan=SHORT) as (run, desk, oracle, sitting):
+        person = Person(desk, oracle, lambda asked: "same", 3)
+        person.start()
+        list(sitting.play())
+        person.join(20)
+    with opened(tmp_path, plan=SHORT) as (run, desk, oracle, sitting):
+        events = sitting.play()
+        while next(events).kind != "waiting":
+            pass
+        shown = desk.next(BROWSER)
+        assert (shown.id, shown.revision) == (4, 0)
+        assert desk.undoable(BROWSER).label == "Undo “Same”"
+
+        def late(asked):
+            return desk.answer(BROWSER, 3, 1, "different") and "same"
+
+        person = Person(desk, oracle, late, 1)
+        person.start()
+        list(events)
+        person.join(20)
+        assert person.error is None
+        said = [run.ledger.decode(blob).item() for _, q, _, blob in run.ledger.answers(1) if q == 3]
+        assert said == [True, False]
+
+
+def test_what_counts_already_cannot_be_taken_back(tmp_path):
+    """The last answer of a window is learned by the network; one before the last was followed by another."""
+    seen = {}
+
+    def say(asked):
+        seen[asked.id] = desk.undoable(BROWSER)
+        if asked.id == 3:
+            assert desk.undo(BROWSER, 1, 0) is None
+            with pytest.raises(AlreadyAnsweredError, match="too late"):
+                desk.answer(BROWSER, 1, 1, "same")
+        if asked.id == 4:
+            with pytest.raises(UnknownQuestionError, match="no such choice"):
+                desk.answer(BROWSER, 4, 0, "perhaps")
+            with pytest.raises(UnknownQuestionError, match="not asked"):
+                desk.answer(BROWSER, 99, 0, "same")
+            assert not desk.answer(BROWSER, 3, 0, "same").counted
+            with pytest.raises(AlreadyAnsweredError):
+                desk.answer(BROWSER, 3, 0, "different")
+        return "same"
+
+    with opened(tmp_path, plan=SHORT) as (_run, desk, oracle, sitting):
+        person = Person(desk, oracle, say, 10)
+        person.start()
+        list(sitting.play())
+        person.join(20)
+        assert person.error is None
+        assert {q: undo and undo.question for q, undo in seen.items()} == {
+            1: None, **{q: q - 1 for q in range(2, 9)}, 9: None, 10: 9
+        }  # fmt: skip
+        assert desk.progress().answered in (9, 10)
+
+
+def test_somebody_else_waits_for_the_lease(tmp_path):
+    def say(asked):
+        if asked.id == 2:
+            other = desk.next("another")
+            assert isinstance(other, Nothing)
+            assert "Somebody else" in other.note
+            assert desk.undoable("another") is None
+            assert desk.undo("another", 1, 0) is None
+        return "different"
+
+    with opened(tmp_path, plan=SHORT) as (_, desk, oracle, sitting):
+        person = Person(desk, oracle, say, 3)
+        person.start()
+        list(sitting.play())
+        person.join(20)
+        assert person.error is None
+
+
+def test_an_undo_that_is_left_alone_holds_nothing_up(tmp_path):
+    """Whoever takes over gets the question that stands open."""
+    with opened(tmp_path, plan=SHORT, lease=0.05) as (_, desk, oracle, sitting):
+        seen = []
+
+        def say(asked):
+            if asked.id == 3:
+                assert desk.undo(BROWSER, 2, 0).id == 2
+                assert desk.next(BROWSER).id == 2
+                assert desk.progress().answered == 1
+                while not isinstance(other := desk.next("another"), Asked):
+                    pass
+                seen.append(other.id)
+                assert desk.progress().answered == 2
+            return "same"
+
+        person = Person(desk, oracle, say, 3)
+        person.start()
+        list(sitting.play())
+        person.join(20)
+        assert person.error is None
+        assert seen == [3]
+
+
+def test_what_is_shown_tells_nobody_who_it_is(tmp_path):
+    found = []
+
+    def say(asked):
+        found.append((asked, desk.progress(), [desk.picture(asked.id, p.name) for p in asked.pictures]))
+        with pytest.raises(UnknownQuestionError, match="no such picture"):
+            desk.picture(asked.id, "train")
+        return "same" if asked.id == 1 else "different"
+
+    with opened(tmp_path, plan=SHORT) as (run, desk, oracle, sitting):
+        person = Person(desk, oracle, say, 3)
+        person.start()
+        list(sitting.play())
+        person.join(20)
+        assert person.error is None
+        sources = run.parts.pool
+    first, second, third = (asked for asked, _, _ in found)
+    assert first.prompt == "Is this the same person?"
+    assert [c.key for c in first.choices] == ["s", "d", "c"]
+    assert [p.caption.split(",")[0] for p in first.pictures] == ["Query", "Candidate"]
+    assert all("camera" in p.alt for p in first.pictures)
+    assert len(first.context) == 6
+    assert [n.state for n in first.context].count("present") == 1
+    assert first.context[[n.name for n in first.context].index(first.pictures[1].name)].state == "present"
+    states = Counter(n.state for n in third.context)
+    assert (states["yes"], states["no"]) == (1, 1)
+    assert second.pictures[0] == first.pictures[0]
+    assert not any(sources.source_name(i) in repr(found) for i in range(sources.source_count))
+    assert all(re.fullmatch("[0-9a-f]{20}", n.name) for n in (*first.pictures, *first.context))
+    assert all(image.data.startswith(b"\xff\xd8") for _, _, images in found for image in images)
+    assert [(p.answered, p.remaining, p.finished, p.unit) for _, p, _ in found] == [
+        (0, 24, False, "pairs"), (1, 23, False, "pairs"), (2, 22, False, "pairs")
+    ]  # fmt: skip
