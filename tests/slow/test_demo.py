@@ -56,3 +56,18 @@ def test_the_demo_about_pairs(tmp_path):
         assert (ledger["spent"], ledger["answers"], ledger["repeats"]) == (1000, 1000, 0)
     card = PolicyCard.load(tmp_path / "demo" / "policies" / "dral__sound--p0")
     assert (len(card.curve), card.settings["neighbours"], card.settings["per_anchor"]) == (2, 20, 5)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(bool(os.environ.get("QUERIST_SLOW_SAMPLE")), reason="two minutes: in the whole slow tier only")
+def test_the_demo_about_poses(tmp_path):
+    environment = os.environ | {"QUERIST_CACHE": str(tmp_path / "cache"), "COLUMNS": "120"}
+    command = [sys.executable, "-m", "querist.cli", "demo", "pose", "--out", str(tmp_path / "demo")]
+    played = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=1500, check=False)
+    assert played.returncode == 0, played.stderr
+    summary = json.loads((tmp_path / "demo" / "summary.json").read_text())
+    assert set(summary["strategies"]) == {"random", "core_set"}
+    assert summary["full_supervision"] > summary["start"]
+    for cell in (tmp_path / "demo" / "cells").glob("[!_]*.json"):
+        ledger = json.loads(cell.read_text())["ledger"]
+        assert (ledger["spent"], ledger["answers"], ledger["repeats"]) == (160, 160, 0)
