@@ -48,12 +48,12 @@ def rewrite(folder, **changes):
     (folder / CARD).write_text(json.dumps(document))
 
 
-@pytest.mark.parametrize("changes", [{}, {"schema": AWARE, "control": "shuffled"}, {"curve": (), "check": {}}])
+@pytest.mark.parametrize("changes", [{}, {"schema": AWARE, "control": "shuffled", "variant": "gamma=0.5"}, {"curve": (), "check": {}}])
 def test_round_trip(tmp_path, changes):
     card = a_card(**changes)
     assert card.save(tmp_path / "new" / "card") == tmp_path / "new" / "card"
     found = PolicyCard.load(tmp_path / "new" / "card")
-    for name in ("agent", "profile", "schema", "settings", "training", "curve", "control", "check"):
+    for name in ("agent", "profile", "schema", "settings", "training", "curve", "control", "variant", "check"):
         assert getattr(found, name) == getattr(card, name), name
     assert found.hash == card.hash
     assert found.tensors.keys() == card.tensors.keys()
@@ -181,3 +181,11 @@ def test_the_bytes_do_not_depend_on_the_order_of_tensors():
     backwards = dict(reversed(TENSORS_OF_A_CARD.items()))
     assert encode_arrays(backwards) == encode_arrays(TENSORS_OF_A_CARD)
     assert a_card(tensors=backwards).hash == a_card().hash
+
+
+def test_a_card_from_before_there_were_variants(tmp_path):
+    folder = a_card().save(tmp_path)
+    document = json.loads((folder / CARD).read_text())
+    del document["variant"]
+    (folder / CARD).write_text(json.dumps(document))
+    assert PolicyCard.load(folder).strategy == "ralis/sound"

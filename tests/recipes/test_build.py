@@ -128,6 +128,22 @@ def test_where_data_are_found(tmp_path, monkeypatch):
         build.find_data(placed, str(tmp_path / "absent"))
 
 
+def test_what_is_drawn_for_a_recipe(tmp_path, monkeypatch):
+    drawn = parse_recipe("tiny", RECIPE, ["data=bodies", "draw={what: bodies, train: 1, test: 1}"])
+    assert drawn.hash == LOADED.hash  # cells name their data
+    monkeypatch.delenv("QUERIST_DATA", raising=False)
+    monkeypatch.setenv("QUERIST_CACHE", str(tmp_path))
+    told = []
+    folder = build.find_data(drawn, None, lambda what, done, of: told.append((what, done, of)))
+    assert folder.is_relative_to(tmp_path)
+    assert told[-1] == ("drawing bodies", 2, 2)
+    (tmp_path / "bodies").mkdir()
+    monkeypatch.setenv("QUERIST_DATA", str(tmp_path))
+    assert build.find_data(drawn, None) == tmp_path / "bodies"  # the user's own goes first
+    with pytest.raises(QueristError, match="cats"):
+        parse_recipe("tiny", RECIPE, ["draw={what: cats, train: 1, test: 1}"])
+
+
 def test_the_process_is_prepared_as_the_recipe_says(monkeypatch):
     threads = []
     monkeypatch.setattr(runtime, "deterministic", threads.append)

@@ -9,8 +9,9 @@ from querist.core.card import PolicyCard
 from querist.core.split import Role, Split
 from querist.errors import QueristError
 from querist.recipes import build, learned
-from querist.recipes.learned import Training, parse
 from querist.recipes.recipe import parse_recipe
+from querist.recipes.strategy_names import names, parse
+from querist.recipes.training import Training
 from tiny import write_folder
 
 RECIPE = """
@@ -58,7 +59,7 @@ def test_a_name_says_agent_profile_and_control(name, agent, profile, control):
     found = parse(name)
     assert found is not None
     assert (found.agent, found.profile, found.control) == (agent, profile, control)
-    assert name in learned.names()
+    assert name in names()
 
 
 def test_other_names_are_not_learned():
@@ -69,10 +70,33 @@ def test_other_names_are_not_learned():
             parse(name)
 
 
+def test_a_variant_changes_settings_in_its_name():
+    found = parse("matal/shuffled+team=top,gamma=0.5,standardise_returns=false")
+    assert found is not None
+    assert (found.agent, found.profile, found.control) == ("matal", "sound", "shuffled")
+    assert found.changes == {"team": "top", "gamma": 0.5, "standardise_returns": False}
+    assert found.variant == "team=top,gamma=0.5,standardise_returns=false"
+    for wrong in ("", "top", "team=", "=top", "team=top,team=single", "a b=1", "team=top,"):
+        with pytest.raises(QueristError, match="changes no setting"):
+            parse(f"matal/sound+{wrong}")
+
+
+def test_a_variant_is_trained_and_played_under_its_name(setup, tmp_path):
+    name = "ralis/untrained+gamma=0.5"
+    card = learned.train(LOADED, setup, name, 1)
+    assert card.strategy == name
+    assert card.settings["gamma"] == 0.5
+    kept = PolicyCard.load(card.save(tmp_path / "card"))
+    assert kept.strategy == name
+    assert learned.from_card(kept, setup, LOADED.recipe.groups).name == name
+    with pytest.raises(QueristError, match="no setting 'gama'"):
+        learned.episodes(LOADED, "ralis/sound+gama=0.5")
+
+
 def test_how_many_policies_a_strategy_has():
     training = Training(policies=5, control_policies=2)
-    names = ("random", "ralis/sound", "ralis/faithful", "ralis/untrained", "ralis/shuffled")
-    assert [training.of(name) for name in names] == [1, 5, 5, 2, 2]
+    asked = ("random", "ralis/sound", "ralis/faithful", "ralis/untrained", "ralis/shuffled")
+    assert [training.of(name) for name in asked] == [1, 5, 5, 2, 2]
 
 
 @pytest.mark.parametrize(

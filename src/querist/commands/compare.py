@@ -19,8 +19,9 @@ from querist.core.problem import Setup
 from querist.core.snapshots import write_atomically
 from querist.errors import QueristError
 from querist.recipes.build import find_data, prepare, set_up
-from querist.recipes.learned import check, episodes, parse
+from querist.recipes.learned import check, episodes
 from querist.recipes.recipe import LoadedRecipe, load_recipe
+from querist.recipes.strategy_names import parse
 from querist.report.wording import plural
 
 
@@ -36,9 +37,9 @@ def main(
 ) -> Path:
     """Compare strategies; returns the path of the report."""
     loaded = load_recipe(recipe, set or [])
-    return compare(
-        loaded, find_data(loaded, data), Path(out or f"runs/{loaded.name}"), strategies, seeds, workers, pictures
-    )
+    with reading() as told:
+        found = find_data(loaded, data, told)
+    return compare(loaded, found, Path(out or f"runs/{loaded.name}"), strategies, seeds, workers, pictures)
 
 
 def compare(

@@ -37,7 +37,8 @@ def main(
         raise QueristError(
             f"{folder} holds a run already", f"'querist resume {folder}' goes on; or choose another --out"
         )
-    found = find_data(loaded, data)
+    with reading() as told:
+        found = find_data(loaded, data, told)
     device = prepare(loaded)
     with reading() as told:
         setup = set_up(loaded, found, seed, told=told)

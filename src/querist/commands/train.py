@@ -43,7 +43,8 @@ def main(
     if (folder / "card.json").exists():
         raise QueristError(f"{folder} holds a policy card already", "choose another --out")
     episodes(loaded, strategy)  # before anything is read: is it a learned one, and are its settings right?
-    found = find_data(loaded, data)
+    with reading() as told:
+        found = find_data(loaded, data, told)
     prepare(loaded)
     with reading() as told:
         setup = set_up(loaded, found, loaded.recipe.seeds[0], told=told)

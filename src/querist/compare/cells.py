@@ -24,8 +24,9 @@ from querist.core.split import Role
 from querist.core.task import CountsAnswers, KnowsTruth
 from querist.errors import QueristError
 from querist.recipes.build import deployment, environment, prepare, set_up
-from querist.recipes.learned import parse, trained_here
+from querist.recipes.learned import trained_here
 from querist.recipes.recipe import LoadedRecipe
+from querist.recipes.strategy_names import parse
 
 START, FULL = "_start", "_full"
 """The two references of a seed: a final training without any question, and one with every label of the pool."""

@@ -20,8 +20,9 @@ from querist.core.card import CARD, PolicyCard
 from querist.core.loop import Event
 from querist.errors import QueristError
 from querist.recipes.build import prepare, set_up
-from querist.recipes.learned import parse, train
+from querist.recipes.learned import train
 from querist.recipes.recipe import LoadedRecipe, parse_recipe
+from querist.recipes.strategy_names import parse
 
 Job = Cell | Lesson
 Watcher = Callable[[Job, Event | Mapping[str, Any] | None], None]

@@ -30,6 +30,7 @@ class PolicyCard:
         curve: what happened episode by episode.
         check: how it did against chance in games it was not trained in; empty if nobody looked.
         tensors: its weights.
+        variant: what of its profile was changed by the name that it was trained under, such as ``team=top``.
     """
 
     agent: str
@@ -41,11 +42,12 @@ class PolicyCard:
     tensors: Mapping[str, np.ndarray]
     control: str | None = None
     check: Mapping[str, Any] = field(default_factory=dict)
+    variant: str = ""
 
     @property
     def strategy(self) -> str:
-        """Its name in comparisons, such as ``ralis/sound`` or ``ralis/untrained``."""
-        return f"{self.agent}/{self.control or self.profile}"
+        """Its name in comparisons, such as ``ralis/sound``, ``ralis/untrained`` or ``matal/sound+team=top``."""
+        return f"{self.agent}/{self.control or self.profile}" + (f"+{self.variant}" if self.variant else "")
 
     @property
     def hash(self) -> str:
@@ -61,6 +63,7 @@ class PolicyCard:
             "agent": self.agent,
             "profile": self.profile,
             "control": self.control,
+            "variant": self.variant,
             "classes": "class-aware" if self.schema.classes else "class-free",
             "schema": asdict(self.schema),
             "schema_hash": self.schema.hash(),
@@ -100,6 +103,7 @@ class PolicyCard:
                 read_arrays(folder / TENSORS),
                 document["control"],
                 document["check"],
+                document["variant"],
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise QueristError(
@@ -112,6 +116,7 @@ _KINDS: Mapping[str, type | tuple[type, ...]] = {
     "agent": str,
     "profile": str,
     "control": (str, type(None)),
+    "variant": str,
     "schema": dict,
     "schema_hash": str,
     "settings": dict,
@@ -129,6 +134,7 @@ def _document(text: str) -> dict[str, Any]:
         raise ValueError(f"{CARD} names no format")
     if document["format"] != FORMAT:
         raise ValueError(f"format {document['format']}: it was written by another version of querist")
+    document = {"variant": "", **document}  # cards from before there were any
     for name, kind in _KINDS.items():
         if not isinstance(document.get(name, ...), kind):
             raise ValueError(f"{CARD} has no {name}, or not as it was written")

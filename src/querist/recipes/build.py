@@ -5,6 +5,7 @@ import platform
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -19,13 +20,18 @@ from querist.errors import QueristError
 from querist.recipes import learned
 from querist.recipes.contents import same_data
 from querist.recipes.recipe import LoadedRecipe, Recipe
+from querist.recipes.strategy_names import parse
 
 
-def find_data(loaded: LoadedRecipe, given: str | None) -> Path:
-    """The data folder: what was given, or the recipe's folder below ``QUERIST_DATA``.
+def find_data(loaded: LoadedRecipe, given: str | None, told: Progress | None = None) -> Path:
+    """The data folder: what was given, the recipe's folder below ``QUERIST_DATA``, or what is drawn for the recipe.
+
+    Args:
+        loaded: the recipe; ``given`` by the user.
+        told: how far the drawing is.
 
     Raises:
-        QueristError: neither is there.
+        QueristError: none of them is there.
     """
     if given is not None:
         path = Path(given)
@@ -35,6 +41,9 @@ def find_data(loaded: LoadedRecipe, given: str | None) -> Path:
     root = os.environ.get("QUERIST_DATA")
     if root and loaded.recipe.data and (Path(root) / loaded.recipe.data).is_dir():
         return Path(root) / loaded.recipe.data
+    drawing = loaded.recipe.draw
+    if drawing is not None:
+        return drawing.kept(None if told is None else partial(told, f"drawing {drawing.what}"))
     raise QueristError(
         f"recipe {loaded.name} needs data", "give --data DIR, or set QUERIST_DATA to the folder above it"
     )
@@ -102,7 +111,7 @@ def named_strategy(recipe: Recipe, setup: Setup, name: str, card: PolicyCard | N
     Raises:
         QueristError: a learned one without a card, a card under another name, or what the strategy itself refuses.
     """
-    taught = learned.parse(name)
+    taught = parse(name)
     if card is None and taught is None:
         return strategy(name, setup.task, recipe.groups, recipe.pairs)
     if card is None:

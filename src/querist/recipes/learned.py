@@ -4,7 +4,7 @@ import json
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,95 +19,16 @@ from querist.core.problem import Setup
 from querist.core.split import Role
 from querist.core.task import Rehearses
 from querist.errors import QueristError
+from querist.recipes.strategy_names import AGENTS, Learned, names, parse
+from querist.recipes.training import Training
 
 if TYPE_CHECKING:  # games need gymnasium, which --help does without
-    from querist.core.agent import Again, Agent, Control, Watcher
+    from querist.core.agent import Again, Agent, Watcher
     from querist.core.rehearsal import Scene
     from querist.recipes.recipe import LoadedRecipe
 
-AGENTS = {
-    "ralis": "querist.agents.ralis.agent",
-    "matal": "querist.agents.matal.agent",
-    "dral": "querist.agents.dral.agent",
-}
-"""Modules with an ``AGENT``; imported when one is used, because they need torch."""
-PROFILES = ("sound", "faithful", "untrained", "shuffled")
 DEFAULT = "ralis"
 """The folder in ``querist.policies`` that ``--policy default`` means."""
-_TRAINED = [f"{name}/{profile}" for name in AGENTS for profile in PROFILES[:2]]
-
-
-@dataclass(frozen=True)
-class Training:
-    """How policies are trained for a recipe.
-
-    Args:
-        policies: independently trained ones of each learned strategy; each meets every seed. ``control_policies`` of
-            each control.
-        rehearsal: train on the task's cheap stand-in (frozen features, a linear classifier), where it has one; else
-            every step of a game trains and measures the real model.
-        halves: in how many ways the starting set is halved; games take turns in them, each with a model of its own. A
-            policy that is trained in one does much worse in another.
-        start: optimiser steps of the real model on its half of the starting set.
-        first: steps of the stand-in before a game; ``update`` after each question step (of either).
-        settings: of the agent, by the name of the strategy: ``{ralis/sound: {episodes: 500}}``. Controls take those of
-            ``sound``.
-    """
-
-    policies: int = 3
-    control_policies: int = 1
-    rehearsal: bool = True
-    halves: int = 4
-    start: int = 150
-    first: int = 150
-    update: int = 25
-    settings: dict[str, dict[str, Any]] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        wrong = [name for name in self.settings or {} if name not in _TRAINED]
-        if wrong:
-            raise QueristError(
-                f"train.settings: {wrong[0]!r} is nothing that has settings", f"what is trained: {', '.join(_TRAINED)}"
-            )
-        policies, steps = (self.policies, self.control_policies, self.halves), (self.start, self.first, self.update)
-        # Null is of every type to the parser.
-        if None in (*policies, *steps) or min(policies) < 1 or min(steps) < 0:
-            raise QueristError(
-                f"training: {policies} policies, controls and halves, {steps} steps",
-                "train at least one policy on one way to halve, with numbers of steps that are not negative",
-            )
-
-    def of(self, strategy: str) -> int:
-        """How many policies a strategy has; 1 for one that is not learned."""
-        what = parse(strategy)
-        return 1 if what is None else self.control_policies if what.control else self.policies
-
-
-@dataclass(frozen=True)
-class Learned:
-    """A learned strategy's name, taken apart: ``ralis/shuffled`` is the profile ``sound`` with a control."""
-
-    agent: str
-    profile: str
-    control: "Control | None"
-
-
-def parse(name: str) -> Learned | None:
-    """What a strategy's name says; None for one that is not learned.
-
-    Raises:
-        QueristError: an agent without a profile, or one that it does not have.
-    """
-    base, _, profile = name.partition("/")
-    if base not in AGENTS:
-        return None
-    if profile in ("sound", "faithful"):
-        return Learned(base, profile, None)
-    if profile == "untrained" or profile == "shuffled":
-        return Learned(base, "sound", profile)
-    raise QueristError(
-        f"{name!r} does not say which {base}", f"choose among {', '.join(f'{base}/{p}' for p in PROFILES)}"
-    )
 
 
 def agent(name: str) -> "Agent":
@@ -246,7 +167,8 @@ def train(
         changes = _changes(loaded, what)
         card = agent(what.agent).train(what.profile, changes, stage, number, what.control, watch)
     task.restore(untouched)
-    return replace(card, training=_about(loaded, setup, number) | {"seconds": round(time.perf_counter() - began, 1)})
+    about = _about(loaded, setup, number) | {"seconds": round(time.perf_counter() - began, 1)}
+    return replace(card, training=about, variant=what.variant)
 
 
 def _scene(
@@ -283,14 +205,9 @@ def _learned(strategy: str) -> Learned:
     return what
 
 
-def names() -> list[str]:
-    """All names of learned strategies."""
-    return [f"{name}/{profile}" for name in AGENTS for profile in PROFILES]
-
-
 def _changes(loaded: "LoadedRecipe", what: Learned) -> Mapping[str, Any]:
     own = (loaded.recipe.train.settings or {}).get(f"{what.agent}/{what.profile}") or {}
-    return {**agent(what.agent).offered(asdict(loaded.recipe.pairs)), **own}
+    return {**agent(what.agent).offered(asdict(loaded.recipe.pairs)), **own, **what.changes}
 
 
 def _about(loaded: "LoadedRecipe", setup: Setup, number: int) -> dict[str, Any]:

@@ -12,14 +12,15 @@ import yaml
 
 from querist.acquisition.registry import GroupForm
 from querist.core.problem import Problem
+from querist.demo.drawing import Drawing
 from querist.errors import QueristError
 from querist.pairs.settings import PairSettings
-from querist.recipes.learned import Training
+from querist.recipes.training import Training
 
 DEFAULTS = 1
 """Raised when a default value, or what a number does, changes the results of recipes that do not name it."""
 
-_NO_MATTER = ("strategies", "seeds", "data", "train", "close_every")
+_NO_MATTER = ("strategies", "seeds", "data", "draw", "train", "close_every")
 """What the numbers of a cell do not depend on, or what the cell names itself."""
 
 
@@ -65,6 +66,7 @@ class Recipe:
         train: how policies of learned strategies are trained. It is not part of the hash: the cells of learned
             strategies name the very policy that played them.
         data: the folder's name below ``QUERIST_DATA``, for when ``--data`` is not given.
+        draw: what is drawn where neither is there. Cells name their data, so it is not part of the hash.
     """
 
     problem: Problem
@@ -83,6 +85,7 @@ class Recipe:
     keep_given: bool = True
     train: Training = field(default_factory=Training)
     data: str | None = None
+    draw: Drawing | None = None
 
     def __post_init__(self) -> None:
         """Before anything runs: what a type cannot say (and null, which is of every type to the parser)."""
