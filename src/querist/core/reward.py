@@ -10,7 +10,7 @@ import numpy as np
 from querist.core.evaluation import Evaluation, paired_difference
 from querist.core.split import Role
 from querist.core.step import Game, Outcome
-from querist.core.task import EstimatesInfluence
+from querist.core.task import EstimatesInfluence, EstimatesMarginalInfluence, Task
 from querist.errors import QueristError
 
 
@@ -93,21 +93,27 @@ class InfluenceGain(MetricGain):
     Args:
         scale: see :class:`MetricGain`.
         evaluate_first: likewise.
+        marginal: what each answer was worth after those before it, instead of each alone.
     """
 
-    def __init__(self, scale: float = 1.0, evaluate_first: bool = True) -> None:
+    def __init__(self, scale: float = 1.0, evaluate_first: bool = True, marginal: bool = False) -> None:
         super().__init__(scale, evaluate_first)
+        self._marginal = marginal
         self._before: Mapping[str, np.ndarray] = {}
 
     def begin(self, game: Game) -> None:
-        if not (game.task.can(EstimatesInfluence) and isinstance(game.task, EstimatesInfluence)):
+        if not self._can(game.task):
             raise QueristError(
                 f"{type(game.task).__name__} cannot tell the influence of single answers",
-                "give a model that splits at its head (features and classify), or let the metric alone pay "
-                "(--set 'train.settings={ralis/sound: {reward: metric}}')",
+                "train in the task's stand-in, where it has one (train.rehearsal=true, and a model that splits at its "
+                "head), or let the metric alone pay (--set 'train.settings={AGENT/sound: {reward: metric}}')",
             )
         super().begin(game)
         self._before = game.task.snapshot()
+
+    def _can(self, task: Task) -> bool:
+        kind = EstimatesMarginalInfluence if self._marginal else EstimatesInfluence
+        return task.can(kind) and isinstance(task, kind)
 
     def measure(self, game: Game, outcome: Outcome) -> Gain:
         gain = super().measure(game, outcome)
@@ -116,8 +122,13 @@ class InfluenceGain(MetricGain):
         task.restore(self._before)
         told = [(q, a) for q, a in zip(outcome.questions, outcome.answers, strict=True) if a is not None]
         units = np.array([q.unit for q, _ in told], dtype=np.int64)
-        assert isinstance(task, EstimatesInfluence)
-        values = task.influence(units, [a for _, a in told], game.split.sources(Role.REWARD))
+        answers, sources = [a for _, a in told], game.split.sources(Role.REWARD)
+        if self._marginal:
+            assert isinstance(task, EstimatesMarginalInfluence)
+            values = task.marginal_influence(units, answers, sources)
+        else:
+            assert isinstance(task, EstimatesInfluence)
+            values = task.influence(units, answers, sources)
         worth = dict(zip(units.tolist(), values.tolist(), strict=True))
         task.restore(after)
         self._before = after

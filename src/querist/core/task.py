@@ -13,6 +13,8 @@ from querist.core.observation import Field
 from querist.core.pool import Pool
 
 Phase = Literal["start", "step", "final"]
+Scope = Literal["head", "all"]
+"""By which parameters a gradient is taken: see :class:`ExpectsGradients`."""
 
 
 class Task(ABC):
@@ -203,6 +205,24 @@ class EstimatesInfluence(Protocol):
 
 
 @runtime_checkable
+class EstimatesMarginalInfluence(Protocol):
+    """A task that can tell what labels are worth beside each other: of two that teach the same, the second little."""
+
+    def marginal_influence(self, units: np.ndarray, answers: Sequence[np.ndarray], sources: np.ndarray) -> np.ndarray:
+        """How much the loss on labelled sources would fall with each unit, after those before it were learned from.
+
+        Args:
+            units: (n,), in the order in which they were chosen.
+            answers: theirs.
+            sources: labelled ones, by which it is measured.
+
+        Returns:
+            (n,) float32 on a scale of the model's own; larger is better.
+        """
+        ...
+
+
+@runtime_checkable
 class SamplesPredictions(Protocol):
     """A task whose model can predict at random, as with dropout."""
 
@@ -214,20 +234,48 @@ class SamplesPredictions(Protocol):
 
 
 @runtime_checkable
-class GivesGradients(Protocol):
-    """A task whose model gives gradients per unit."""
+class ExpectsGradients(Protocol):
+    """A task that can tell how far single labels would move its model, if they were like others that are known."""
 
-    def gradients(self, units: np.ndarray) -> np.ndarray:
-        """(n,) -> (n, d) float32, of the loss against the model's own prediction."""
+    def expected_gradients(
+        self,
+        units: np.ndarray,
+        references: np.ndarray,
+        answers: Sequence[np.ndarray] | None,
+        nearest: np.ndarray,
+        weights: np.ndarray,
+        scope: Scope,
+    ) -> np.ndarray:
+        """The mean over likely labels of the squared length of the gradient of the present model's loss.
+
+        Args:
+            units: (n,).
+            references: (m,) labelled units, whose labels stand in for those of ``units``.
+            answers: theirs; None: what the model itself says of them.
+            nearest: (n, k) int64, rows of ``references``; ``weights`` (n, k) how likely each is.
+            scope: by which parameters: all behind the features that are shared by everything the model gives
+                (``head``), taking the features as they are, or ``all``, which takes a backward pass for each of n * k.
+
+        Returns:
+            (n,) float32, not negative.
+        """
         ...
 
 
 @runtime_checkable
-class AcceptsAuxiliaryLoss(Protocol):
-    """A task whose training takes a further loss term, as learned-loss strategies need."""
+class TellsLosses(Protocol):
+    """A task that can tell how far its model is off on what is labelled, and what the model saw there.
 
-    def set_auxiliary_loss(self, loss: Any) -> None:
-        """From the next fit on, add ``loss(features, targets)`` to the task's own; None takes it away."""
+    One of its fields is ``levels``: means of feature maps of several depths, one depth after another.
+    """
+
+    @property
+    def level_widths(self) -> Sequence[int]:
+        """How many numbers of the field ``levels`` belong to each depth."""
+        ...
+
+    def losses(self, units: np.ndarray, answers: Sequence[np.ndarray]) -> np.ndarray:
+        """(n,) float32, not negative: the present model's loss on each unit, NaN where an answer teaches nothing."""
         ...
 
 

@@ -15,7 +15,7 @@ from querist.core.split import Role, Split
 from querist.errors import QueristError
 from toy_poses import ToyPoses, poses_game, poses_split
 
-SETTINGS = replace(SOUND, bins=3, frequencies=16)
+SETTINGS = replace(SOUND, bins=3, frequencies=16, reward="metric")
 
 
 # Partitions -----------------------------------------------------------------------------------------------------------
@@ -141,7 +141,8 @@ def test_rewards_add_up_to_the_gain_on_the_reward_set(tmp_path):
     assert played.steps[0].after is None  # nobody looks ahead
 
 
-def test_each_agent_can_be_paid_for_its_own_image(tmp_path):
+@pytest.mark.parametrize("kind", ["influence", "marginal"])
+def test_each_agent_can_be_paid_for_its_own_image(tmp_path, kind):
     """To first order; with the model that chose."""
     game = a_game(tmp_path)
     task, reward, told = game.task, game.split.sources(Role.REWARD), []
@@ -150,13 +151,14 @@ def test_each_agent_can_be_paid_for_its_own_image(tmp_path):
     def noted(step):
         told.append((step, task.snapshot()))
 
-    played = play(game, replace(SETTINGS, reward="influence"), first, told=noted)
+    played = play(game, replace(SETTINGS, reward=kind), first, told=noted)
     assert [s.reward.shape for s in played.steps] == [(3,)] * 3
     asked = [game.ledger.questions(game.id, game.pool, step) for step in range(3)]
     for number, (step, after) in enumerate(told):
         units = np.array([q.unit for q in asked[number]])
         task.restore(before[number])
-        np.testing.assert_allclose(step.reward, task.influence(units, task.truth(units), reward), rtol=1e-5)
+        worth = task.influence if kind == "influence" else task.marginal_influence
+        np.testing.assert_allclose(step.reward, worth(units, task.truth(units), reward), rtol=1e-5)
         before[number + 1] = after
         task.restore(after)
     assert sum(played.rewards) == pytest.approx(

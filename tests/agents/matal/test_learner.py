@@ -18,7 +18,7 @@ from querist.nn.runtime import seeded
 from toy_poses import ToyPoses, poses_stage
 
 SMALL = Matal(episodes=3, steps=2, warm_up=2, frequencies=16, bins=3, first_width=6, second_width=4, meta_episodes=4,
-              meta_updates=2, batch=3, replay=100, updates=2)  # fmt: skip
+              reward="metric", meta_updates=2, batch=3, replay=100, updates=2)  # fmt: skip
 
 
 class Training:
@@ -210,7 +210,7 @@ def paid_steps(reward_of, count=400, agents=2, features=2):
 
 
 def a_learned_team(reward_of, **changes):
-    settings = replace(SOUND, first_width=16, second_width=8, learning_rate=1e-2, **changes)
+    settings = replace(SOUND, reward="metric", first_width=16, second_width=8, learning_rate=1e-2, **changes)
     with seeded(1):
         team = build_team(Schema((Field("a", (2,)),), (Field("s"),)), settings, 2)
     team.set_standardiser(torch.zeros(2, 1), torch.tensor([[1.0, 1.0], [-1.0, -1.0]]))

@@ -204,7 +204,7 @@ def test_the_outer_step_follows_the_adapted_teams_gradient():
 
 def test_an_initialisation_learns_to_adapt():
     """Two tasks that want opposite values: one step of adaptation from the learned start serves both better."""
-    settings = replace(SOUND, first_width=6, second_width=4, meta_rate=0.2, meta_steps=1, learning_rate=1e-2)
+    settings = replace(SOUND, reward="metric", first_width=6, second_width=4, meta_rate=0.2, learning_rate=1e-2)
     dqn, base = TeamDQN(a_team(), settings), steps(3, 6, after=False)
     tasks = [np.full(6, 1.0), np.full(6, -1.0)]
 

@@ -6,7 +6,7 @@ import torch
 
 from querist.core.rehearsal import Scene, Stage
 from querist.core.split import Role, Split
-from querist.core.task import EstimatesInfluence, HasSkeleton, KnowsTruth
+from querist.core.task import EstimatesInfluence, EstimatesMarginalInfluence, HasSkeleton, KnowsTruth
 from querist.kernels.ridge import masked_ridge
 from querist.tasks.pose.deep_prior import DeepPrior
 from querist.tasks.pose.frame import in_frame, normalised
@@ -79,7 +79,7 @@ def test_it_is_the_regression_of_bells():
     places = torch.from_numpy(normalised(games.data, games.data.joints[[8, 9, 0, 1, 2, 3]]))
     bells = gaussians(places, (4, 4), 0.7).flatten(2)
     target = (bells / bells.sum(dim=2, keepdim=True)).transpose(1, 2)
-    weight = masked_ridge(x, target, torch.ones(6, 3, dtype=torch.bool), 0.3)
+    weight, _ = masked_ridge(x, target, torch.ones(6, 3, dtype=torch.bool), 0.3)
     torch.testing.assert_close(games.model.weight.data, weight, atol=1e-5, rtol=1e-4)
     maps = (games._kept.cells[[15]].flatten(1, 2) @ weight).transpose(1, 2).unflatten(2, (4, 4))
     expected = in_frame(games.data, read_places(300 * maps, "peak_mean").numpy())
@@ -137,30 +137,76 @@ def test_unknown_joints_teach_nothing(games):
     torch.testing.assert_close(games.model.weight[:, 2 * each :].data, learned.data, atol=1e-4, rtol=1e-3)
 
 
-def test_influence_is_the_fall_of_the_loss_by_a_small_step(games):
-    fit(games, [8])
+def regression(games, sources):
+    """(cells, width) and (cells, outputs), float64."""
+    x, (y, counts) = games._cells(sources), games._targets(normalised(games.data, games.data.joints[sources]))
+    assert bool(counts.all())
+    return x.double().flatten(0, 1), y.double().flatten(0, 1)
+
+
+def curvature(games, sources):
+    x, _ = regression(games, sources)
+    return x.T @ x / len(x) + games._ridge * torch.eye(x.shape[1]).double()
+
+
+def loss(games, weight):
+    """Half the squared error of a reward image."""
+    x, y = regression(games, REWARD)
+    return float(0.5 * (x @ weight - y).square().sum()) / len(REWARD)
+
+
+KNOWN = np.r_[GIVEN[:4], 8, 13]
+CAN = (KnowsTruth, HasSkeleton, EstimatesInfluence, EstimatesMarginalInfluence)
+
+
+def test_influence_is_the_fall_of_the_loss_by_a_little_weight(games):
+    fit(games, [8, 13])
     units = np.array([9, 10, 11, 12])
-    answers = games.truth(units)
-    found = games.influence(units, answers, REWARD)
+    found = games.influence(units, games.truth(units), REWARD)
 
-    def loss(sources):
-        x, (y, _) = games._cells(sources), games._targets(normalised(games.data, games.data.joints[sources]))
-        return 0.5 * ((x @ games.model.weight - y) ** 2).sum()
+    def loss_after(unit, little):
+        """Of a regression that counts one more image a little."""
+        (x, y), (more, theirs) = regression(games, KNOWN), regression(games, np.array([unit]))
+        gram = curvature(games, KNOWN) + little * more.T @ more
+        return loss(games, torch.linalg.solve(gram, x.T @ y / len(x) + little * more.T @ theirs))
 
-    before = games.model.weight.clone()
+    little = 1e-5
     for unit, value in zip(units, found, strict=True):
-        weight = games.model.weight.data
-        weight.copy_(before)
-        games.model.weight.requires_grad_(True)
-        (slope,) = torch.autograd.grad(loss(np.array([unit])), games.model.weight)
-        (toward,) = torch.autograd.grad(loss(REWARD), games.model.weight)
-        games.model.weight.requires_grad_(False)
-        assert float((slope * toward).sum() / len(REWARD)) == pytest.approx(float(value), rel=1e-2, abs=1e-4)
+        slope = (loss_after(unit, -little) - loss_after(unit, little)) / (2 * little)
+        assert slope == pytest.approx(float(value), rel=1e-2, abs=1e-4)
     assert not games.influence(units, None, REWARD).any()
 
 
+def test_marginal_influence_is_what_an_image_adds_to_those_before_it(games):
+    fit(games, [8, 13])
+    units = np.array([9, 10, 9, 12])  # what is learned twice is worth less the second time
+    found = games.marginal_influence(units, games.truth(units), REWARD)
+    each = 1 / ((len(KNOWN) + len(units)) * len(regression(games, units[:1])[0]))
+    first = games.model.weight.double()
+    steps = []
+    for unit in units:
+        x, y = regression(games, np.array([unit]))
+        steps.append(-each * torch.linalg.solve(curvature(games, KNOWN), x.T @ (x @ first - y)))
+        before, after = first + sum(steps[:-1]), first + sum(steps)
+        gained = (loss(games, before) - loss(games, after)) / each
+        assert gained == pytest.approx(float(found[len(steps) - 1]), rel=1e-2, abs=1e-3)
+    assert found[2] < found[0]
+
+
+def test_what_the_influence_needs_is_part_of_a_snapshot(games):
+    units = np.array([9, 10])
+    fit(games, [8])
+    kept, answers = games.snapshot(), games.truth(units)
+    expected = games.influence(units, answers, REWARD), games.marginal_influence(units, answers, REWARD)
+    fit(games, [8, 11, 12])
+    assert not np.allclose(games.influence(units, answers, REWARD), expected[0])
+    games.restore(kept)
+    np.testing.assert_array_equal(games.influence(units, answers, REWARD), expected[0])
+    np.testing.assert_array_equal(games.marginal_influence(units, answers, REWARD), expected[1])
+
+
 def test_it_can_what_games_need(games):
-    assert all(games.can(capability) for capability in (KnowsTruth, HasSkeleton, EstimatesInfluence))
+    assert all(games.can(capability) for capability in CAN)
     assert games.fields.keys() == {"pose", "appearance"}
     found = games.describe(np.array([9, 3, 9]), ("appearance", "pose"), rng())
     of = games_of(games).describe(np.array([9, 3, 9]), ("appearance",), rng())

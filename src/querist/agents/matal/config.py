@@ -26,7 +26,9 @@ class Matal:
         first_width: hidden units behind the 16 of the context; ``second_width`` those of the next layer.
         reward: ``metric``: a step's rise of the metric, which the team is paid together, as printed. ``influence``:
             each agent is paid what the label of its own image is worth on the reward set, to first order (see
-            :class:`~querist.core.reward.InfluenceGain`); no bootstrap then.
+            :class:`~querist.core.reward.InfluenceGain`). ``marginal``: what it is worth beside those chosen before it,
+            so that a team learns not to choose the same twice. No bootstrap with either. A rise of the metric drowns
+            in the noise of the reward set, and says nothing about one image of twenty.
         reduction: the team's value is the ``sum`` of its agents' values, or their ``mean``, which keeps its scale
             whatever N is.
         candidates: at most so many images are offered per step of a deployment, a uniform subset of the pool; 0: all.
@@ -72,7 +74,7 @@ class Matal:
     team: Literal["context", "no_context", "top", "single"] = "context"
     first_width: int = 128
     second_width: int = 64
-    reward: Literal["metric", "influence"] = "metric"
+    reward: Literal["metric", "influence", "marginal"] = "marginal"
     reduction: Literal["sum", "mean"] = "mean"
     candidates: int = 10_000
     episodes: int = 100
@@ -156,6 +158,7 @@ FAITHFUL = Matal(
     replay=0,
     learning_rate=1e-4,
     weight_decay=0.0,
+    reward="metric",
     exploration="uniform",
     meta_updates=1,
     check_games=0,

@@ -66,7 +66,7 @@ def play(
         scene: the number of its partition.
         told: called with each step as soon as its gain, and what is offered next, are known.
     """
-    reward = MetricGain() if settings.reward == "metric" else ImageGain()
+    reward = MetricGain() if settings.reward == "metric" else ImageGain(marginal=settings.reward == "marginal")
     reward.begin(game)
     seen = offer(game, 0)
     k = game.candidates.per_group(game.batch)

@@ -72,7 +72,7 @@ class TeamDQN:
     def _value(self, team: TeamQ, states: Tensor, actions: Tensor) -> Tensor:
         """(B, Fs) and standardised (N, B, F) -> (B,)."""
         each = team(states, actions, contexts(actions, self._settings))
-        if self._settings.reward == "influence":
+        if self._settings.reward != "metric":
             return each.T
         return each.sum(dim=0) if self._settings.reduction == "sum" else each.mean(dim=0)
 
