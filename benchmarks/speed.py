@@ -33,7 +33,8 @@ def main() -> int:
         names = ", ".join(benchmark.name for benchmark in BENCHMARKS)
         print(f"no benchmark is called {', '.join(sorted(unknown))}; there are {names}", file=sys.stderr)
         return 2
-    chosen = [benchmark for benchmark in BENCHMARKS if benchmark.name in arguments.only or not arguments.only]
+    plain = {benchmark.name for benchmark in BENCHMARKS if not benchmark.on_request}
+    chosen = [benchmark for benchmark in BENCHMARKS if benchmark.name in (arguments.only or plain)]
     _print_line("name", "size", "ours", "reference", "ratio", "peak MiB", "against")
     rows = []
     for benchmark in chosen:
@@ -69,7 +70,7 @@ def _measure(name: str, quick: bool, threads: int) -> dict[str, Any]:
     benchmark = next(b for b in BENCHMARKS if b.name == name)
     size, case = benchmark.build(quick)
     peak = extra_memory_mb(case.ours)  # first, while no buffer of the allocator is warm
-    timing = asdict(compare(case, REPEATS))
+    timing = asdict(compare(case, benchmark.repeats or REPEATS))
     ours, reference, ratio = timing["ours_s"], timing["reference_s"], timing["ratio"]
     return {
         "name": name,

@@ -18,6 +18,7 @@ from querist.kernels.uncertainty import pixel_uncertainty
 from querist.tasks.segmentation.fpn import FPN
 from speed_measure import Case
 from speed_pairs import cmc, question, refresh
+from speed_poses import gradients, millions, observation, team
 from speed_step import step
 
 CLASSES = 11
@@ -34,12 +35,16 @@ class Benchmark:
         reference: what ours is measured against, in words.
         build: takes whether to be quick; gives the size in words and the case.
         limit: the ratio to stay within, where one is promised.
+        repeats: how often it is timed, where that takes long; None: as often as all others.
+        on_request: whether it is left out unless it is named.
     """
 
     name: str
     reference: str
     build: Callable[[bool], tuple[str, Case]]
     limit: float | None = None
+    repeats: int | None = None
+    on_request: bool = False
 
 
 def _seeded() -> torch.Generator:
@@ -222,4 +227,8 @@ BENCHMARKS = (
     Benchmark("pair-question", "only ranking all crops beside its anchor", question),
     Benchmark("pair-refresh", "all distances at once, then topk", refresh),
     Benchmark("cmc-map", "a loop over queries", cmc),
+    Benchmark("pose-observation", "its matrix products alone", observation, repeats=2),
+    Benchmark("pose-millions", "only reading the file", millions, repeats=1, on_request=True),
+    Benchmark("pose-team", "the context beside every image", team),
+    Benchmark("egl-head", "a backward pass for each pair", gradients),
 )

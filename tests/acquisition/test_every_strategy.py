@@ -14,7 +14,7 @@ PLAN = Plan(seed=1, batch=2, marks=(4,), start=1, update=1, final=1)
 ROLES = np.array([Role.POOL, Role.POOL, Role.UNUSED, Role.START, Role.REWARD, Role.TEST], dtype=np.int8)
 
 
-ABOUT_POSES = ("mcd_cke", "learning_loss", "multi_peak_entropy")
+ABOUT_POSES = ("mcd_cke", "learning_loss", "learning_loss++", "egl++", "multi_peak_entropy")
 
 
 @pytest.mark.parametrize("name", [name for name in names() if name.partition("/")[0] not in ABOUT_POSES])

@@ -7,17 +7,31 @@ import pytest
 
 from querist.acquisition.entropy import Entropy
 from querist.acquisition.random import Random
-from querist.acquisition.registry import CLASSES, FORMS, GLOBAL_ONLY, PAIRS, GroupForm, names, pair_names, strategy
+from querist.acquisition.registry import (
+    CLASSES,
+    FORMS,
+    GLOBAL_ONLY,
+    PAIRS,
+    POSES,
+    GroupForm,
+    names,
+    pair_names,
+    strategy,
+)
+from querist.acquisition.strengthened_random_poses import StrengthenedRandomPoses
 from querist.core.candidates import ClusterPools, GlobalPool
 from querist.core.observation import Field
 from querist.core.plugin import load_class
 from querist.core.policy import Acquisition, Policy
-from querist.core.task import Embeds, EstimatesInfluence
+from querist.core.task import Embeds, EstimatesInfluence, ExpectsGradients, TellsLosses
 from querist.errors import QueristError
 from querist.pairs.anchors import AnchorNeighbours
 from querist.pairs.settings import PairSettings
 from toy import ToyTask
 from toy_pairs import ToyPairs
+from toy_poses import ToyPoses
+
+LIMITS = {"egl++/global": 10_000}
 
 
 class Whole(ToyTask):
@@ -31,7 +45,7 @@ class Whole(ToyTask):
         "probabilities": Field("probabilities", (2,), 0.0, 1.0, per_class=True),
         "pose_mean": Field("pose_mean", (4,)),
         "pose_spread": Field("pose_spread", (4,)),
-        "predicted_loss": Field("predicted_loss"),
+        "levels": Field("levels", (2,)),
         "multi_peak_entropy": Field("multi_peak_entropy"),
     }
 
@@ -42,6 +56,14 @@ class Whole(ToyTask):
         return np.zeros((len(units), 3), dtype=np.float32)
 
     def influence(self, units, answers, sources):
+        return np.zeros(len(units), dtype=np.float32)
+
+    level_widths = (1, 1)
+
+    def losses(self, units, answers):
+        return np.zeros(len(units), dtype=np.float32)
+
+    def expected_gradients(self, units, references, answers, nearest, weights, scope):
         return np.zeros(len(units), dtype=np.float32)
 
 
@@ -58,18 +80,33 @@ def test_every_name_makes_a_strategy():
         "bald/global", "bald/group", "core_set/global", "core_set/group", "badge/global", "badge/group",
         "typiclust/global", "prob_cover/global", "expected_influence/global", "expected_influence/group",
         "uncertain_gcn/global", "core_gcn/global", "mcd_cke/global", "learning_loss/global", "learning_loss/group",
+        "learning_loss++/global", "learning_loss++/group", "egl++/global", "egl++/group",
         "multi_peak_entropy/global", "multi_peak_entropy/group", "true_gain/global", "true_gain/group",
     ]  # fmt: skip
     for name in names():
         found = strategy(name, Whole(), GroupForm(3, 5))
         assert found.name == name
         assert isinstance(found.policy, load_class(CLASSES[name.split("/")[0]], Policy))
-        form = ClusterPools(3, 5) if name.endswith("/group") else GlobalPool()
+        form = ClusterPools(3, 5) if name.endswith("/group") else GlobalPool(LIMITS.get(name))
         assert found.candidates == form
-        own = {Embeds: ("embedding",), EstimatesInfluence: ("expected_influence",)}
+        own = {
+            Embeds: ("embedding",), EstimatesInfluence: ("expected_influence",), TellsLosses: ("predicted_loss",),
+            ExpectsGradients: ("expected_gradient",),
+        }  # fmt: skip
+        if ExpectsGradients in found.policy.needs:
+            own[Embeds] = ()  # it looks at them itself
         fields = sum((own.get(need, ()) for need in found.policy.needs), ()) + found.policy.fields
         shown = tuple(f.name for f in found.featuriser.schema.candidates)
         assert shown == (("pose_mean",) if name == "mcd_cke/global" else fields)  # which shrinks one by the other
+
+
+def test_a_task_with_a_skeleton_has_strengthened_random_of_its_own():
+    found = strategy("strengthened_random", ToyPoses())
+    assert isinstance(found.policy, StrengthenedRandomPoses)
+    assert found.candidates == GlobalPool(10_000)
+    assert isinstance(strategy("strengthened_random/group", ToyPoses(), GroupForm(2, 3)).candidates, ClusterPools)
+    assert POSES.keys() <= CLASSES.keys()
+    assert type(strategy("random", ToyPoses()).policy) is Random
 
 
 def test_the_forms_known_by_name_are_those_of_the_classes():

@@ -13,6 +13,8 @@ import speed  # noqa: E402
 from speed_cases import BENCHMARKS  # noqa: E402
 from speed_measure import Case, compare, extra_memory_mb  # noqa: E402
 
+ROW = ("name", "size", "ours_s", "reference", "reference_s", "ratio", "peak_mb")
+
 
 class Clock:
     """A clock that only moves when a form is called."""
@@ -61,7 +63,8 @@ def test_memory_counts_what_the_call_adds_and_not_what_was_there():
     assert there.sum() == 32 * 2**18
 
 
-OTHER_WORK = ("k-centre", "dropout-passes", "camvid-small-step")  # the reference gives or leaves another result
+# The reference gives or leaves another result.
+OTHER_WORK = ("k-centre", "dropout-passes", "camvid-small-step", "pose-observation", "pose-millions")
 
 
 @pytest.mark.parametrize("benchmark", [b for b in BENCHMARKS if b.name not in OTHER_WORK], ids=lambda b: b.name)
@@ -69,6 +72,20 @@ def test_ours_and_the_reference_agree(benchmark):
     _, case = benchmark.build(True)
     assert case.agree is not None
     assert case.agree(case.ours(), case.reference())
+
+
+def test_what_takes_minutes_is_timed_on_request_alone(monkeypatch):
+    asked = []
+    monkeypatch.setattr(speed, "_in_child", lambda name, quick, threads: asked.append(name) or dict.fromkeys(ROW, 1))
+    monkeypatch.setattr(speed, "_print_row", lambda row, limit: None)
+    monkeypatch.setattr(sys, "argv", ["speed.py", "--quick"])
+    assert speed.main() == 0
+    assert "pose-observation" in asked
+    assert "pose-millions" not in asked
+    asked.clear()
+    monkeypatch.setattr(sys, "argv", ["speed.py", "--quick", "--only", "pose-millions"])
+    assert speed.main() == 0
+    assert asked == ["pose-millions"]
 
 
 def test_only_replaces_its_rows_and_keeps_the_others(tmp_path):
@@ -80,7 +97,7 @@ def test_only_replaces_its_rows_and_keeps_the_others(tmp_path):
 
 def test_rows_have_the_promised_fields(capsys):
     row = speed._measure("region-entropy", quick=True, threads=torch.get_num_threads())
-    assert list(row) == ["name", "size", "ours_s", "reference", "reference_s", "ratio", "peak_mb"]
+    assert tuple(row) == ROW
     speed._print_row(row, limit=1e-9)
     assert "exceeded" in capsys.readouterr().out
 

@@ -14,7 +14,7 @@ from querist.core.plugin import construct
 from querist.core.policy import Policy
 from querist.core.pool import PairPool
 from querist.core.step import Featuriser
-from querist.core.task import Task
+from querist.core.task import HasSkeleton, Task
 from querist.errors import QueristError
 from querist.pairs.settings import PairSettings
 
@@ -33,6 +33,8 @@ CLASSES = {
     "core_gcn": "querist.acquisition.core_gcn.CoreGcn",
     "mcd_cke": "querist.acquisition.mcd_cke.McdCke",
     "learning_loss": "querist.acquisition.learning_loss.LearningLoss",
+    "learning_loss++": "querist.acquisition.learning_loss.LearningLossPlus",
+    "egl++": "querist.acquisition.egl.ExpectedGradientLength",
     "multi_peak_entropy": "querist.acquisition.multi_peak_entropy.MultiPeakEntropy",
     "true_gain": "querist.acquisition.true_gain.TrueGain",
 }
@@ -44,6 +46,8 @@ PAIRS = {
     "graph_density": "querist.acquisition.graph_density.GraphDensity",
 }
 """Strategies about pairs of images; where units are pairs, these names come first."""
+POSES = {"strengthened_random": "querist.acquisition.strengthened_random_poses.StrengthenedRandomPoses"}
+"""Strategies for tasks with a skeleton, whose predictions have no classes; there these names come first."""
 FORMS = ("global", "group")
 GLOBAL_ONLY = ("typiclust", "prob_cover", "uncertain_gcn", "core_gcn", "mcd_cke")
 """What their classes say in ``forms``, known here too: listing names must not import torch."""
@@ -91,6 +95,7 @@ def strategy(name: str, task: Task, groups: GroupForm | None = None, pairs: Pair
         raise QueristError(f"{name!r}: there is no form {form!r}", f"choose among {', '.join(FORMS)}")
     about_pairs = isinstance(task.pool, PairPool)
     path = PAIRS.get(base) if about_pairs or base not in CLASSES else None
+    path = path or (POSES.get(base) if task.can(HasSkeleton) else None)
     policy: Policy = construct(path or CLASSES.get(base, base), {}, expected=Policy)
     if (form or "global") not in policy.forms:
         raise QueristError(

@@ -23,8 +23,8 @@ def test_the_model_of_a_shipped_recipe_fits_its_data_and_its_objective(name):
     image = torch.zeros(1, 1 if is_depth else 3, problem.size, problem.size)
     found = PoseDescriber(model, image, Shapes(joints, 3 if is_depth else 2), "peak", 1)
     assert found.gives_maps == (problem.objective in ON_MAPS)
-    assert {"pose", "appearance"} <= found.fields(model, None).keys()
-    assert is_depth == (np.prod(found.fields(model, None)["pose"].shape) == 3 * joints)
+    assert {"pose", "appearance"} <= found.fields(model).keys()
+    assert is_depth == (np.prod(found.fields(model)["pose"].shape) == 3 * joints)
 
 
 @pytest.mark.parametrize("name", ["nyu", "icvl", "bighand", "hand-small"])

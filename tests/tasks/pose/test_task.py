@@ -23,6 +23,7 @@ from querist.nn.weights import save_model
 from querist.tasks.pose.frame import in_frame, normalised
 from querist.tasks.pose.heatmaps import read_places
 from querist.tasks.pose.metric import pck
+from querist.tasks.pose.objectives import pose_losses
 from tiny_pose_task import (
     GIVEN,
     POOL,
@@ -62,7 +63,7 @@ def tensor(data, sources):
     return torch.from_numpy(images.transpose(0, 3, 1, 2)).float()
 
 
-@pytest.mark.parametrize("make", [tiny_task, hands_task, lambda: tiny_task(loss_prediction="hinge")])
+@pytest.mark.parametrize("make", [tiny_task, hands_task])
 def test_the_same_stream_gives_the_same_bits(make):
     snapshots = []
     for seed in (0, 0, 7):
@@ -82,15 +83,14 @@ def test_training_leaves_the_global_generators_alone():
     assert torch.equal(torch.rand(3), expected)
 
 
-@pytest.mark.parametrize("loss_prediction", ["none", "share"])
-def test_restored_in_another_process_it_goes_on_bit_by_bit(loss_prediction):
-    task = tiny_task(loss_prediction=loss_prediction)
+def test_restored_in_another_process_it_goes_on_bit_by_bit():
+    task = tiny_task()
     start(task)
     step(task, [8, 9], [9])
     kept = task.snapshot()
     step(task, [8, 9, 10], [10], seed=2)
     whole = task.snapshot()
-    resumed = tiny_task(model=TinyMaps(), loss_prediction=loss_prediction)  # other weights, until it is restored
+    resumed = tiny_task(model=TinyMaps())  # other weights, until it is restored
     resumed.restore(kept)
     assert same(resumed.snapshot(), kept)
     resumed.describe(POOL, tuple(resumed.fields), rng())  # looking changes nothing
@@ -131,17 +131,30 @@ def test_joints_that_were_neither_given_nor_answered_have_no_influence(phase):
     assert same(tasks[0].snapshot(), tasks[1].snapshot())
 
 
-def test_predicting_the_loss_leaves_the_model_as_it_would_be():
-    tasks = [tiny_task(loss_prediction=ranking) for ranking in ("none", "hinge", "share")]
-    for task in tasks:
-        start(task)
-        step(task, [8], [8])
-    models = [{n: a for n, a in t.snapshot().items() if n.startswith("model/")} for t in tasks]
-    assert same(models[0], models[1])
-    assert same(models[0], models[2])
-    found = [t.describe(POOL, ("predicted_loss",), rng())["predicted_loss"] for t in tasks[1:]]
-    assert not np.array_equal(found[0], found[1])
-    assert "predicted_loss" not in tasks[0].fields
+@pytest.mark.parametrize("objective", ["cross_entropy", "soft_argmax"])
+def test_losses_are_those_of_training_on_the_plain_images(objective):
+    task = tiny_task(objective=objective)
+    units = np.array([9, 8, 7, 6, 5, 4])
+    answers = task.truth(units)
+    answers[1][:] = np.nan
+    answers[2][0] = np.nan
+    found = task.losses(units, answers)
+    with torch.no_grad():
+        places = torch.from_numpy(task.joints(units, answers))
+        expected = pose_losses(task.model(tensor(task.data, units)), places, objective).numpy()
+    np.testing.assert_allclose(np.delete(found, 1), np.delete(expected, 1), rtol=1e-4)
+    assert np.isnan(found[1])  # nothing is known: no loss, rather than none
+    assert task.losses(units[:0], []).shape == (0,)
+
+
+def test_levels_are_means_of_maps_of_every_depth():
+    task = tiny_task()
+    assert task.level_widths == (6, 6)
+    found = task.describe(POOL, ("levels",), rng())["levels"]
+    with torch.no_grad():
+        levels = task.model.look(tensor(task.data, POOL)).levels
+    np.testing.assert_allclose(found, torch.cat([m.mean(dim=(2, 3)) for m in levels], dim=1), atol=1e-5)
+    assert "levels" not in hands_task().fields
 
 
 def test_nothing_to_learn_from_changes_nothing():

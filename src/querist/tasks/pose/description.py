@@ -11,12 +11,11 @@ from querist.core.observation import Field
 from querist.errors import QueristError
 from querist.kernels.peaks import multi_peak_entropy
 from querist.tasks.pose.heatmaps import Reading, read_places
-from querist.tasks.pose.loss_prediction import LossPredictor
 from querist.tasks.pose.network import PoseNetwork, last_stage
 
 POSE, APPEARANCE, EMBEDDING = "pose", "appearance", "embedding"
 MEAN, SPREAD = "pose_mean", "pose_spread"
-PEAKS, LOSS = "multi_peak_entropy", "predicted_loss"
+PEAKS, LEVELS = "multi_peak_entropy", "levels"
 
 _PEAKS, _APART, _USUAL = 5, 5, 64
 """Peaks of a map that count, and how far apart on one of 64 cells (Liu and Ferrari 2017)."""
@@ -55,19 +54,22 @@ class PoseDescriber:
                 "bring images to the size that it is made for (problem.size), and give it their number of channels",
             ) from error
         self.gives_maps = _gives_maps(output, shapes)
+        self.level_widths: tuple[int, ...] = ()
+        """Channels of the maps behind the field ``levels``."""
+        if isinstance(model, PoseNetwork):
+            with torch.inference_mode():
+                self.level_widths = tuple(int(level.shape[1]) for level in model.look(image).levels)
 
-    def fields(self, model: nn.Module, predictor: LossPredictor | None) -> dict[str, Field]:
-        """The fields of a model, perhaps with a predictor of its loss."""
+    def fields(self, model: nn.Module) -> dict[str, Field]:
+        """The fields of a model."""
         flat = (self._shapes.joints * self._shapes.coordinates,)
         found = [Field(POSE, flat)]
         if isinstance(model, PoseNetwork):
-            found.append(Field(APPEARANCE, (model.appearance_width,)))
+            found += [Field(APPEARANCE, (model.appearance_width,)), Field(LEVELS, (sum(self.level_widths),))]
             if model.dropout > 0:
                 found += [Field(MEAN, flat), Field(SPREAD, flat, 0.0)]
         if self.gives_maps:
             found.append(Field(PEAKS, (), 0.0, self._shapes.joints * float(np.log(_PEAKS))))
-        if predictor is not None:
-            found.append(Field(LOSS))
         return {f.name: f for f in found}
 
     def places(self, output: Tensor) -> Tensor:
@@ -79,7 +81,6 @@ class PoseDescriber:
         self,
         fields: Sequence[str],
         model: nn.Module,
-        predictor: LossPredictor | None,
         images: Tensor,
         generator: torch.Generator,
     ) -> dict[str, np.ndarray]:
@@ -95,8 +96,8 @@ class PoseDescriber:
             tables[PEAKS] = multi_peak_entropy(maps, _PEAKS, apart)
         if seen is not None and isinstance(model, PoseNetwork):
             tables |= {name: seen.appearance for name in (APPEARANCE, EMBEDDING) if name in fields}
-            if LOSS in fields and predictor is not None:
-                tables[LOSS] = predictor(seen.levels)
+            if LEVELS in fields:
+                tables[LEVELS] = torch.cat([level.float().mean(dim=(2, 3)) for level in seen.levels], dim=1)
             if MEAN in fields or SPREAD in fields:
                 outputs = model.sample(seen, self._passes, generator)
                 tables |= _moments(self.places(one).flatten(1) for one in outputs)

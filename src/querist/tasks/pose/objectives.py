@@ -44,14 +44,37 @@ def pose_losses(output: Tensor, places: Tensor, objective: Objective, sigma: flo
         raise ValueError(
             f"the objective {objective} does not fit an output {tuple(output.shape)} for joints {tuple(places.shape)}"
         )
-    counts = torch.isfinite(places).all(dim=2)
     each = _of_maps(output, places, objective, sigma) if maps else _of_coordinates(output, places, objective)
-    if objective in ("cross_entropy", "heat_map_mse"):
-        counts = counts & (places[..., :2].abs() <= 1).all(dim=2)
+    counts = counting(places, objective)
     if output.ndim == 5:
         each = each.sum(dim=1)
     # Not a product: what an unknown joint gives may be NaN.
     return torch.where(counts, each, 0.0).sum(dim=1) / counts.sum(dim=1).clamp_min(1)
+
+
+def counting(places: Tensor, objective: Objective) -> Tensor:
+    """Which joints teach something: (B, J, D) places -> (B, J) bool."""
+    known = torch.isfinite(places).all(dim=2)
+    if objective in ("cross_entropy", "heat_map_mse"):
+        known = known & (places[..., :2].abs() <= 1).all(dim=2)
+    return known
+
+
+def true_maps(places: Tensor, shape: tuple[int, int], objective: Objective, sigma: float) -> Tensor:
+    """What heat maps should be: bells of height 30 for ``heat_map_mse``, else distributions over places.
+
+    Args:
+        places: (..., D), known.
+        shape: (h, w) of a map.
+        objective: one for heat maps; ``sigma`` the width of the bells in cells.
+
+    Returns:
+        (..., h, w).
+    """
+    bells = gaussians(places, shape, sigma)
+    if objective == "heat_map_mse":
+        return _PEAK * bells
+    return bells / bells.sum(dim=(-2, -1), keepdim=True).clamp_min(1e-6)
 
 
 def _of_maps(maps: Tensor, places: Tensor, objective: Objective, sigma: float) -> Tensor:
@@ -61,10 +84,9 @@ def _of_maps(maps: Tensor, places: Tensor, objective: Objective, sigma: float) -
     known = places[..., :2].nan_to_num(0.0)
     if objective == "soft_argmax":
         return (soft_argmax(spatial_softmax(maps)) - known).abs().mean(dim=-1)
-    bells = gaussians(known, (int(maps.shape[-2]), int(maps.shape[-1])), sigma)
+    target = true_maps(known, (int(maps.shape[-2]), int(maps.shape[-1])), objective, sigma)
     if objective == "heat_map_mse":
-        return (maps - _PEAK * bells).square().mean(dim=(-2, -1))
-    target = bells / bells.sum(dim=(-2, -1), keepdim=True).clamp_min(1e-6)
+        return (maps - target).square().mean(dim=(-2, -1))
     return -(target.flatten(-2) * maps.flatten(-2).log_softmax(dim=-1)).sum(dim=-1)
 
 

@@ -16,7 +16,6 @@ from querist.nn.runtime import seeded
 from querist.tasks.pose.data import PoseData
 from querist.tasks.pose.layouts import read
 from querist.tasks.pose.load import load
-from querist.tasks.pose.loss_prediction import Ranking
 from querist.tasks.pose.measures import Measure, Metric
 from querist.tasks.pose.objectives import Objective
 from querist.tasks.pose.task import PoseTask
@@ -65,7 +64,6 @@ class PoseProblem(Problem):
         schedule: the training of each phase.
         inference_batch: images per forward pass.
         passes: Monte-Carlo passes, for strategies that want them.
-        loss_prediction: ``hinge`` or ``share`` for strategies about a predicted loss.
     """
 
     size: int
@@ -81,7 +79,6 @@ class PoseProblem(Problem):
     schedule: Schedule = field(default_factory=Schedule)
     inference_batch: int = 64
     passes: int = 20
-    loss_prediction: Ranking = "none"
 
     def __post_init__(self) -> None:
         if self.size < 32:
@@ -112,7 +109,6 @@ class PoseProblem(Problem):
             device,
             self.inference_batch,
             self.passes,
-            self.loss_prediction,
         )
         drawn_by = seed if self.split_seed is None else self.split_seed
         split = self._split(poses, data, drawn_by) if labelled else Split(np.full(len(poses), Role.POOL, np.int8))

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from querist.core.answers import Labels
 from querist.core.evaluation import Evaluation
 from querist.core.pool import ColumnarPool
-from querist.core.task import Embeds, Phase, Rehearses, SamplesPredictions, Task
+from querist.core.task import Embeds, ExpectsGradients, Phase, Rehearses, SamplesPredictions, TellsLosses
 from querist.errors import QueristError
 from querist.nn.runtime import arrays_to_state, resolve_device, seeded, state_to_arrays, torch_generator
 from querist.nn.weights import load_model, save_model
@@ -20,14 +20,13 @@ from querist.tasks.pose.data import PoseData
 from querist.tasks.pose.description import EMBEDDING, PoseDescriber, Shapes
 from querist.tasks.pose.frame import in_frame
 from querist.tasks.pose.heatmaps import Reading
-from querist.tasks.pose.loss_prediction import Ranking, build_predictor, ranking_loss
+from querist.tasks.pose.insight import PoseInsight
 from querist.tasks.pose.measures import Metric
-from querist.tasks.pose.network import PoseNetwork, Seen
+from querist.tasks.pose.network import PoseNetwork
 from querist.tasks.pose.objectives import ON_MAPS, Objective, pose_losses
 from querist.tasks.pose.pictures import pose_picture
 from querist.tasks.pose.readout import PoseReadoutTask
 from querist.tasks.pose.training import Schedule, Training
-from querist.tasks.pose.units import PoseUnits
 
 _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet
 
@@ -35,7 +34,7 @@ READINGS: Mapping[str, Reading] = {"cross_entropy": "peak_mean", "soft_argmax": 
 """How places are read off heat maps that were learned by each objective."""
 
 
-class PoseTask(PoseUnits, Task):
+class PoseTask(PoseInsight):
     """Buys the joints of bodies or hands, image by image.
 
     An answer is a float array (J, D): the joints in pixels of the image file, and mm of depth for depth images; NaN
@@ -54,8 +53,6 @@ class PoseTask(PoseUnits, Task):
         device: ``"auto"``, ``"cpu"``, ``"cuda"``.
         inference_batch: images per forward pass.
         passes: Monte-Carlo passes behind ``pose_mean`` and ``pose_spread``.
-        loss_prediction: whether a module beside the model learns to predict its loss, and from what; it needs a
-            :class:`~querist.tasks.pose.network.PoseNetwork`.
 
     Raises:
         QueristError: the model's output is of another shape, or does not fit the objective.
@@ -72,7 +69,6 @@ class PoseTask(PoseUnits, Task):
         device: str = "auto",
         inference_batch: int = 64,
         passes: int = 20,
-        loss_prediction: Ranking = "none",
     ) -> None:
         self.data, self.metric = data, metric or Metric()
         self.images = ColumnarPool(data.names, subjects=data.source_subjects)
@@ -82,7 +78,6 @@ class PoseTask(PoseUnits, Task):
         self.model = model.to(self._device)
         self.objective: Objective = objective
         self._sigma = sigma
-        self._ranking: Ranking = loss_prediction
         self._schedule = schedule or Schedule()
         self._inference_batch = inference_batch
         self._mean = torch.tensor(_MEAN, device=self._device).view(1, 3, 1, 1) * 255
@@ -96,33 +91,18 @@ class PoseTask(PoseUnits, Task):
                 f"the model gives {kind}, which the objective {objective!r} is not for",
                 f"use {', '.join(ON_MAPS)}" if kind == "heat maps" else "use coordinate_mse or coordinate_smooth_l1",
             )
-        self._predictor = None if loss_prediction == "none" else build_predictor(self.network, black)
-        self.fields = self._describer.fields(self.model, self._predictor)
+        self.fields = self._describer.fields(self.model)
         self._stepper = self._new_stepper()
 
     def can(self, capability: type) -> bool:
-        """Embeddings, Monte-Carlo passes and the stand-in need a model that shows what it sees before its head."""
-        needs = (Embeds, Rehearses, SamplesPredictions)
+        """What looks into the model needs one that shows what it sees before its head."""
+        needs = (Embeds, ExpectsGradients, Rehearses, SamplesPredictions, TellsLosses)
         return super().can(capability) and (isinstance(self.model, PoseNetwork) or capability not in needs)
 
     @property
     def gives_maps(self) -> bool:
         """Whether the model gives heat maps; coordinates otherwise."""
         return self._describer.gives_maps
-
-    @property
-    def network(self) -> PoseNetwork:
-        """The model, if it shows what it sees before its head.
-
-        Raises:
-            QueristError: it does not.
-        """
-        if not isinstance(self.model, PoseNetwork):
-            raise QueristError(
-                f"{type(self.model).__name__} does not show what it sees before its head",
-                "derive it from querist.tasks.pose.network.PoseNetwork, and give it look() and head",
-            )
-        return self.model
 
     # Training -----------------------------------------------------------------------------------------------------
 
@@ -145,20 +125,21 @@ class PoseTask(PoseUnits, Task):
         if phase == "step":
             optimiser, scheduler = self._stepper, None
         else:
-            optimiser, scheduler = training.optimiser.build(self._parameters(), steps)
+            optimiser, scheduler = training.optimiser.build(self.model.parameters(), steps)
             self._stepper = self._new_stepper()  # the weights are replaced: old momentum means nothing
         self.model.train()
         total = 0.0
         with seeded(int(rng.integers(2**62))):
             for step in range(steps):
-                loss, told = self._losses(*self._varied(batches[step], training, rng))
+                images, places = self._varied(batches[step], training, rng)
+                loss = pose_losses(self.model(images), places, self.objective, self._sigma).mean()
                 optimiser.zero_grad(set_to_none=True)
                 loss.backward()
-                training.optimiser.clip(self._parameters())
+                training.optimiser.clip(self.model.parameters())
                 optimiser.step()
                 if scheduler is not None:
                     scheduler.step()
-                total += float(told)
+                total += float(loss.detach())
         self.model.eval()
         if not np.isfinite(total):
             raise QueristError(f"the loss became {total} in the {phase} training", "lower its learning rate")
@@ -174,32 +155,12 @@ class PoseTask(PoseUnits, Task):
         images, places = training.augmentation.apply(images - self._mean, places, self.data.skeleton, rng)
         return images / self._deviation, places
 
-    def _losses(self, images: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
-        """What is minimised, and the model's own part of it."""
-        if self._predictor is None:
-            loss = pose_losses(self.model(images), places, self.objective, self._sigma).mean()
-            return loss, loss.detach()
-        seen = self.network.look(images)
-        losses = pose_losses(self.network.head(seen.last), places, self.objective, self._sigma)
-        loss = losses.mean()
-        return loss + ranking_loss(self._predictor(seen.levels), losses, self._ranking), loss.detach()
-
-    def _parameters(self) -> list[nn.Parameter]:
-        return [*self.model.parameters(), *(self._predictor.parameters() if self._predictor else ())]
-
     def _new_stepper(self) -> torch.optim.Optimizer:
         """The optimiser that lives between questions: its momentum goes on from step to step."""
         constant = replace(self._schedule.step.optimiser, schedule="constant")
-        return constant.build(self._parameters(), 1)[0]
+        return constant.build(self.model.parameters(), 1)[0]
 
     # Prediction ---------------------------------------------------------------------------------------------------
-
-    def _batches(self, sources: np.ndarray) -> Iterator[tuple[np.ndarray, Tensor]]:
-        self.model.eval()
-        for start in range(0, len(sources), self._inference_batch):
-            batch = np.asarray(sources[start : start + self._inference_batch])
-            images = torch.from_numpy(self.data.batch(batch)).to(self._device).permute(0, 3, 1, 2).float()
-            yield batch, images if self.data.is_depth else (images - self._mean) / self._deviation
 
     def predict(self, sources: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Per batch: its sources, and their joints (b, J, D) float32 in the frame of ``data``."""
@@ -230,7 +191,7 @@ class PoseTask(PoseUnits, Task):
         done = 0
         with torch.inference_mode():
             for batch, images in self._batches(sources):
-                tables = self._describer.describe(fields, self.model, self._predictor, images, generator)
+                tables = self._describer.describe(fields, self.model, images, generator)
                 for name, table in tables.items():
                     found[name][done : done + len(batch)] = table
                 done += len(batch)
@@ -253,27 +214,12 @@ class PoseTask(PoseUnits, Task):
         guess = [joints for _, joints in self.predict(sources)]
         return pose_picture(self.data, sources, known, np.concatenate(guess) if guess else known)
 
-    def embedding_width(self) -> int:
-        """d, the length of the model's appearances."""
-        return self.network.appearance_width
-
-    def embed(self, units: np.ndarray) -> np.ndarray:
-        """(n, d) float32: the appearances."""
-        return self.describe(units, (EMBEDDING,), np.random.default_rng(0))[EMBEDDING]  # nothing is drawn
-
-    def looks(self, sources: np.ndarray) -> Iterator[tuple[np.ndarray, Seen]]:
-        """Per batch: its sources, and what the model sees before its head. To be called in inference mode."""
-        for batch, images in self._batches(sources):
-            yield batch, self.network.look(images)
-
     def rehearsal(self, sources: np.ndarray) -> PoseReadoutTask:
         """The same questions for a linear read-out of this model's features, frozen: see :class:`PoseReadoutTask`."""
         return PoseReadoutTask(self, sources)
 
     def snapshot(self) -> dict[str, np.ndarray]:
         state = state_to_arrays(self.model.state_dict(), "model")
-        if self._predictor is not None:
-            state |= state_to_arrays(self._predictor.state_dict(), "predictor")
         return state | state_to_arrays(self._stepper.state_dict(), "stepper")
 
     def save(self, path: Path) -> None:
@@ -286,8 +232,6 @@ class PoseTask(PoseUnits, Task):
     def restore(self, snapshot: Mapping[str, np.ndarray]) -> None:
         try:
             self.model.load_state_dict(arrays_to_state(snapshot, "model"))
-            if self._predictor is not None:
-                self._predictor.load_state_dict(arrays_to_state(snapshot, "predictor"))
         except (RuntimeError, KeyError) as error:
             raise QueristError(
                 f"the snapshot does not fit the model: {str(error).splitlines()[-1].strip()}",
