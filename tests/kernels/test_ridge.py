@@ -21,6 +21,8 @@ def test_each_output_is_an_ordinary_ridge_of_what_it_counts(seed):
         penalty = np.sqrt(0.1 * len(rows)) * np.eye(4)  # as further rows of a least-squares problem
         expected = np.linalg.lstsq(np.vstack([rows, penalty]), np.append(target, np.zeros(4)), rcond=None)[0]
         np.testing.assert_allclose(found[:, o], expected, atol=1e-9)
+    every = x.reshape(-1, 4).numpy()
+    np.testing.assert_allclose(gram, every.T @ every / len(every), atol=1e-12)
 
 
 def test_what_does_not_count_has_no_influence():
