@@ -91,6 +91,7 @@ def _add_followers(verb: Callable[[str, str], Any]) -> None:
     label.add_argument("--host", type=str, default="127.0.0.1", help="where to listen (default: this machine alone)")
     label.add_argument("--port", type=int, default=8765, help="where to listen; 0: any port that is free")
     label.add_argument("--names", type=str, nargs="*", default=[], help="by which else browsers may call this machine")
+    label.add_argument("--people", type=int, default=8, help="how many may answer at once, each about another query")
     label.add_argument("--set", type=str, action="append", default=None, metavar="KEY=VALUE", help=_SET)
 
     select = verb("select", "Write the next batch to label for your own checkpoint, as JSON and CSV.")

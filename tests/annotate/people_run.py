@@ -1,5 +1,6 @@
 """A run about six people in two colours that somebody answers: for tests."""
 
+import sqlite3
 import threading
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,11 +10,13 @@ import numpy as np
 from querist.acquisition.registry import strategy
 from querist.agents.dral.agent import AGENT
 from querist.annotate.background import Background
+from querist.annotate.conflicts import PairConflicts
 from querist.annotate.desk import Asked, Nothing
 from querist.annotate.oracle import PeopleOracle
-from querist.annotate.pair_cards import VALUES, PairCards, words
+from querist.annotate.pair_cards import VALUES, PairCards
 from querist.annotate.run_desk import RunDesk
 from querist.annotate.sitting import Sitting
+from querist.core.ledger import Ledger
 from querist.core.loop import Deployment
 from querist.core.oracle import SimulatedOracle
 from querist.core.plan import Parts, Plan
@@ -55,13 +58,13 @@ def deploy(folder, name="dral", plan=PLAN, oracle=None, updates=None, make=tiny_
 
 
 @contextmanager
-def opened(folder, name="dral", plan=PLAN, lease=60.0, **more):
-    """(run, desk, oracle, sitting) of a folder, in the thread that calls."""
+def opened(folder, name="dral", plan=PLAN, lease=60.0, people=1, **more):
+    """(run, desk, oracle, sitting) of a folder, in the thread that calls; so many ``people`` may answer at once."""
     oracle = PeopleOracle(patience=20)
     with deploy(folder, name, plan, oracle, **more) as run:
         cards = PairCards(run.parts.task, SECRET)
-        desk = RunDesk(oracle, VALUES, cards.draw, "pairs", lease, patience=10)
-        yield run, desk, oracle, Sitting(run, oracle, desk, cards.card, words)
+        desk = RunDesk(oracle, VALUES, cards.draw, "pairs", lease, patience=10, people=people)
+        yield run, desk, oracle, Sitting(run, oracle, desk, cards.card, PairConflicts(cards))
 
 
 def truth(data, run, question):
@@ -69,7 +72,7 @@ def truth(data, run, question):
     if question % 7 == 0:
         return "unknown"
     pool = run.parts.pool
-    unit = next(q.unit for q in run.opened.questions if q.id == question)
+    unit = next(q.unit for q in run.lines.questions if q.id == question)
     one, other = data.persons[pool.sources(np.array([unit]))[0]]
     return "same" if one == other else "different"
 
@@ -131,3 +134,22 @@ def state(run):
         "policy": {name: array.tobytes() for name, array in run.parts.policy.snapshot().items()},
         "models": models,
     }
+
+
+def replay(folder):
+    """A folder in which nothing is known of a run but its questions and answers, in their order."""
+    again = folder.with_name(f"{folder.name}-again")
+    again.mkdir()
+    first = Ledger.read(folder / "ledger.sqlite")
+    Ledger.create(again / "ledger.sqlite", first.about).close()
+    first.close()
+    db = sqlite3.connect(again / "ledger.sqlite")
+    db.execute("ATTACH ? AS first", (str(folder / "ledger.sqlite"),))
+    for table in ("splits", "roles"):
+        db.execute(f"INSERT INTO {table} SELECT * FROM first.{table}")
+    db.execute("INSERT INTO games SELECT id, kind, episode, parent, split, budget, 0 FROM first.games")
+    for table in ("given", "steps", "questions", "blobs", "answers"):
+        db.execute(f"INSERT INTO {table} SELECT * FROM first.{table}")
+    db.commit()
+    db.close()
+    return again

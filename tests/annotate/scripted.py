@@ -58,6 +58,7 @@ class ScriptedDesk:
         self.ledger = []  # (browser, question, revision, choice)
         self.undone = set()  # (question, revision)
         self.waiting = False
+        self.contradictions = []
         self.failing = None  # an exception for the next answer
         self.leases = Leases(lease, clock)
         self.pace = Pace(clock=clock)
@@ -110,7 +111,8 @@ class ScriptedDesk:
     def undo(self, browser, question, revision):
         with self.lock:
             last = self._last(browser)
-            if last is None or last[1:3] != (question, revision):
+            told = [(said.question, said.revision) for c in self.contradictions for said in c.answers]
+            if (question, revision) not in [*told, last and last[1:3]]:
                 return None
             if (question, revision) not in self.undone:
                 self.undone.add((question, revision))
@@ -129,6 +131,9 @@ class ScriptedDesk:
                 return None
             label = next(c.label for c in CHOICES if c.value == last[3])
             return Undo(last[1], last[2], f"Undo “{label}”")
+
+    def conflicts(self):
+        return self.contradictions
 
     def progress(self):
         with self.lock:

@@ -6,10 +6,10 @@ import pytest
 
 import querist.annotate
 from annotate.client import HOST, TOKEN
-from querist.annotate.desk import UnreadyError
+from querist.annotate.desk import Conflict, Picture, Said, UnreadyError
 
 STATIC = Path(querist.annotate.__file__).parent / "static"
-FILES = ["/", "/main.js", "/view.js", "/server.js", "/pictures.js", "/page.css", "/icon.svg"]
+FILES = ["/", "/conflicts.js", "/main.js", "/view.js", "/server.js", "/pictures.js", "/page.css", "/icon.svg"]
 
 
 # What the page gets --------------------------------------------------------------------------------------------------
@@ -74,6 +74,22 @@ def test_undo_opens_the_question_once_and_a_late_copy_of_the_answer_changes_noth
     assert browser.answer(1, "different", revision=1).json()["progress"]["answered"] == 1
     assert browser.undo(1, 0).json()["undone"] is False
     assert [entry[1:] for entry in world.desk.ledger] == [(1, 0, "same"), (1, 1, "different")]
+
+
+def test_answers_that_contradict_each_other_are_told_and_can_be_given_again(world):
+    browser = world.browser()
+    assert browser.state()["conflicts"] == []
+    for number in (1, 2, 3):
+        browser.answer(number, "same")
+    said = [Said(number, 0, (number - 1, number % 3), "Same", "yes") for number in (1, 2, 3)]
+    world.desk.contradictions = [Conflict("cannot be", [Picture(f"crop-{n}", "seen", "A") for n in (1, 2, 3)], said)]
+    (told,) = browser.state()["conflicts"]
+    assert told["title"] == "cannot be"
+    assert [picture["name"] for picture in told["pictures"]] == ["crop-1", "crop-2", "crop-3"]
+    assert told["answers"][1] == {"question": 2, "revision": 0, "about": [1, 2], "label": "Same", "tone": "yes"}
+    state = browser.undo(1).json()
+    assert state["undone"] is True
+    assert (state["asked"]["id"], state["asked"]["revision"]) == (1, 1)
 
 
 def test_two_browsers_get_different_questions(world):

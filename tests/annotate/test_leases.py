@@ -54,6 +54,17 @@ def test_one_that_ran_out_is_kept_by_who_comes_back_first():
     assert leases.take("a", [2, 1]) == 1
 
 
+def test_what_a_browser_holds_is_known_until_somebody_takes_it():
+    clock = Clock()
+    leases = Leases(10.0, clock)
+    assert leases.held("a") is None
+    leases.take("a", [1])
+    clock.now = 11.0
+    assert leases.held("a") == 1
+    leases.take("b", [1])
+    assert (leases.held("a"), leases.held("b")) == (None, 1)
+
+
 def test_release():
     leases = Leases(10.0, Clock())
     leases.take("a", [1])

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from querist.annotate.desk import AlreadyAnsweredError, UnknownQuestionError, UnreadyError
-from querist.annotate.oracle import PeopleOracle
+from querist.annotate.oracle import PeopleOracle, digest
 from querist.core.ledger import Asking, Ledger, Question
 from querist.core.pool import ColumnarPool
 from querist.core.split import Role, Split
@@ -139,25 +139,19 @@ def test_a_second_answer_is_only_a_correction():
     assert [(n, a if a is None else a.item(), r) for n, a, r in kept] == [(1, True, 0), (1, None, 1)]
 
 
-def test_a_correction_that_comes_too_late_is_refused_and_forgotten():
-    kept = []
+def test_a_nudge_wakes_and_every_commit_is_counted():
     oracle = PeopleOracle(patience=5)
+    oracle.nudge()
+    assert oracle.wait(0)
+    assert not oracle.wait(0)
     oracle.submit([question(1)])
-
-    def keep(number, answer, revision):
-        if revision:
-            oracle.refuse(number, revision)
-        else:
-            kept.append(number)
-
-    with Owner(oracle, keep):
-        assert oracle.answer(1, YES)
-        for _ in range(2):
-            with pytest.raises(AlreadyAnsweredError, match="too late"):
-                oracle.answer(1, NO, revision=1)
-        assert oracle.revisions(1) == 1
-        assert not oracle.answer(1, YES)
-    assert kept == [1]
+    with Owner(oracle, lambda *entry: None):
+        oracle.answer(1, YES)
+        oracle.answer(1, NO, revision=1)
+        assert oracle.commits == 2
+        assert [oracle.said(1, revision) for revision in (0, 1)] == [digest(YES), digest(NO)]
+        with pytest.raises(IndexError):
+            oracle.said(1, 2)
 
 
 def test_only_what_was_asked_can_be_answered():

@@ -142,7 +142,7 @@ def test_people_answer_and_come_back_another_day(place):
 
 def test_resume_goes_on_with_the_page(place, monkeypatch):
     said, browser = place.label(count=3)
-    monkeypatch.setattr(label.Place.__init__, "__defaults__", ("127.0.0.1", 0, ()))
+    monkeypatch.setattr(label.Place.__init__, "__defaults__", ("127.0.0.1", 0, (), 8))
     said, later = place.label(verb="resume", count=2, cookies=browser.cookies)
     assert later.error is None
     assert said.code == 130
@@ -182,13 +182,20 @@ def test_a_task_that_cannot_be_shown(tiny, querist, tmp_path):
     assert "no questions that the answer page can show" in said.flat
 
 
-def test_a_taken_port(place):
+def test_a_taken_port_is_found_before_anything_is_read(place, monkeypatch):
+    monkeypatch.setattr(label, "set_up", lambda *_, **__: pytest.fail("the data were read"))
     with socket.create_server(("127.0.0.1", 0)) as other:
         said = place.querist(
             "label", place.recipe, "--data", place.data, "--out", place.out, "--port", other.getsockname()[1]
         )
     assert said.code == 2
     assert "cannot listen on port" in said.flat
+    assert "choose another --port" in said.flat
+    assert not place.out.exists()
+
+
+def test_nobody_at_all(place):
+    assert "let at least 1 do so" in place.refused("--people", 0)
 
 
 def test_without_the_extra_it_is_named(place, monkeypatch):

@@ -48,7 +48,9 @@ def rewrite(folder, **changes):
     (folder / CARD).write_text(json.dumps(document))
 
 
-@pytest.mark.parametrize("changes", [{}, {"schema": AWARE, "control": "shuffled", "variant": "gamma=0.5"}, {"curve": (), "check": {}}])
+@pytest.mark.parametrize(
+    "changes", [{}, {"schema": AWARE, "control": "shuffled", "variant": "gamma=0.5"}, {"curve": (), "check": {}}]
+)
 def test_round_trip(tmp_path, changes):
     card = a_card(**changes)
     assert card.save(tmp_path / "new" / "card") == tmp_path / "new" / "card"

@@ -252,3 +252,24 @@ def test_reading_a_damaged_run_is_explained(ledger):
         Ledger.open(ledger.path)
     with closing(Ledger.read(ledger.path)) as reader, pytest.raises(QueristError, match="damaged"):
         reader.questions(1, POOL)
+
+
+def test_lines_and_answers_up_to_one(ledger):
+    for step, (unit, details) in enumerate([(0, {}), (1, {"after": -1}), (2, {"after": 0}), (3, {})]):
+        ledger.ask(1, step, POOL, [Asking(unit)], details)
+    assert ledger.goes_on_from(1) == {1: -1, 2: 0}
+    for question in (2, 1, 4):
+        ledger.answer(question, YES)
+    assert [question for _, question, _, _ in ledger.answers(1, 0, 2)] == [2, 1]
+    assert [question for _, question, _, _ in ledger.answers(1, 1, 3)] == [1, 4]
+    assert ledger.turns(1) == [(1, 1), (0, 2), (3, 3)]
+
+
+def test_a_step_is_over_with_the_last_of_its_first_answers(ledger):
+    one, two = ledger.ask(1, 0, POOL, [Asking(0), Asking(1)], {})
+    ledger.answer(two.id, YES)
+    assert ledger.turns(1) == []
+    ledger.answer(two.id, NO, 1)
+    ledger.answer(one.id, None)
+    ledger.answer(two.id, YES, 2)
+    assert ledger.turns(1) == [(0, 3)]

@@ -89,6 +89,50 @@ def test_labels_at_a_budget_are_what_it_paid_for(ledger):
     assert view.labels().units.tolist() == [3, 0, 5]
 
 
+def test_labels_at_a_budget_know_nothing_of_later_corrections(ledger):
+    """As the answers stood when so much had been spent; a running view and one of the file agree."""
+    running = GameView(ledger, 1, POOL, SPLIT, GIVEN, 0, by_answers=True)
+    for step, unit in enumerate((0, 1, 2)):
+        (question,) = ask(ledger, step, unit)
+        ledger.answer(question.id, np.array([unit]))
+        running.note_asked(question)
+        running.refresh(step + 1)
+    ledger.answer(1, np.array([70]), revision=1)
+    ledger.answer(2, None, revision=1)
+    running.refresh(4)
+    assert as_rows(running.labels()) == [(0, [70]), (1, [1]), (2, [2])]
+    running.refresh()
+    for view in (running, GameView(ledger, 1, POOL, SPLIT, GIVEN, 3, by_answers=True)):
+        view.refresh()
+        assert as_rows(view.labels(4)) == [(0, [0]), (1, [1])]
+        assert as_rows(view.labels(3)) == [(0, [0])]
+        assert as_rows(view.labels()) == [(0, [70]), (2, [2])]
+        assert as_rows(view.bought([1, 2], 6)) == [(0, [0]), (1, [1])]
+        assert as_rows(view.bought([1, 2])) == [(0, [70])]
+
+
+def test_steps_count_as_they_are_answered_where_people_answer(ledger):
+    first, second, third = (ask(ledger, step, unit)[0] for step, unit in enumerate((0, 1, 2)))
+    for question in (third, first):
+        ledger.answer(question.id, np.array([question.unit]))
+    ledger.answer(first.id, np.array([5]), revision=1)
+    assert ledger.turns(1) == [(2, 1), (0, 2)]
+    view = GameView(ledger, 1, POOL, SPLIT, GIVEN, 1, by_answers=True)
+    assert (view.turns, view.step_of(0), view.heard, view.spent) == (1, 2, 1, 2)
+    assert as_rows(view.labels()) == [(2, [2])]
+    view.note_asked(first)
+    view.refresh(2)
+    assert as_rows(view.labels()) == [(2, [2]), (0, [0])]
+    assert view.step_of(1) == 0
+    assert view.spent_after(0) == 4
+    view.refresh()
+    assert as_rows(view.labels()) == [(2, [2]), (0, [5])]
+    with pytest.raises(IndexError):
+        view.step_of(2)
+    ledger.answer(second.id, None)
+    assert [step for step, _ in ledger.turns(1)] == [2, 0, 1]
+
+
 def test_a_step_about_to_be_played_again_is_left_out(ledger):
     done, again = ask(ledger, 0, 0, 1), ask(ledger, 1, 2)
     for question in done + again:

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from querist.acquisition.random import Random
 from querist.core.featuriser import FieldFeaturiser
 from querist.core.policy import Selection
+from querist.core.step import open_step
 from querist.errors import QueristError
 from querist.pairs.anchors import AnchorNeighbours
 from querist.pairs.featuriser import PairGraph
@@ -140,3 +141,55 @@ def test_one_question_a_step():
     assert candidates().per_group(1) == 1
     with pytest.raises(QueristError, match="a batch of 4 pairs"):
         candidates().per_group(4)
+
+
+def ask_on(game, step, line, elsewhere=()):
+    """The nearest neighbour that is offered on a line, asked and not answered."""
+    game.view.last_question, game.view.elsewhere = line, list(elsewhere)
+    (question,) = open_step(game, step, lambda seen, k: first(seen, k, None)).questions
+    return question
+
+
+def answered(game, question):
+    """As if it had been answered now."""
+    game.ledger.answer(question.id, None)
+    game.view.note_asked(question)
+    game.view.refresh()
+    return question
+
+
+def test_lines_have_an_anchor_each_and_go_on_after_the_newest(tmp_path):
+    game = pair_game(tmp_path, ToyPairs(), candidates(), PairGraph())
+    names = [game.pool.source_name(source) for source in game.candidates.space.anchors(game)]
+    mine = ask_on(game, 0, None)
+    other = ask_on(game, 1, None, [mine])
+    assert [mine.context, other.context] == names[:2]
+    found = [mine.context]
+    for step in range(2, 7):  # two more of this anchor, then of the next that nobody has, while the other waits
+        mine = ask_on(game, step, answered(game, mine), [other])
+        found.append(mine.context)
+    assert found == [names[0]] * 3 + [names[2]] * 3
+    other = ask_on(game, 7, answered(game, other), [mine])
+    assert other.context == names[1]
+    mine = ask_on(game, 8, answered(game, mine), [other])
+    assert mine.context == names[3]
+    fresh = PairSpace(SMALL)
+    assert [q.step for q in fresh.visit(game, other)] == [1, 7]
+    assert [q.step for q in fresh.visit(game, mine)] == [8]
+    assert game.ledger.goes_on_from(1) == {1: -1, 2: 0, 3: 2, 4: 3, 5: 4, 6: 5, 7: 1, 8: 6}
+
+
+def test_a_pair_that_waits_on_another_line_is_not_offered(tmp_path):
+    task = ToyPairs(people=1)  # four images: every anchor has the other three
+    game = pair_game(tmp_path, task, candidates(), PairGraph())
+    waiting = [ask_on(game, 0, None)]
+    for step in (1, 2, 3):
+        waiting.append(ask_on(game, step, None, waiting))
+    assert len({q.unit for q in waiting}) == 4
+    assert len({q.context for q in waiting}) == 4
+    game.view.last_question, game.view.elsewhere = None, waiting
+    assert not game.candidates.build(game, 4).mask.any()  # nobody is left to ask about
+    again = game.candidates.again(game, 0, waiting[:1])
+    assert waiting[0].unit not in again.units
+    game.view.elsewhere = []
+    assert waiting[0].unit in game.candidates.again(game, 0, waiting[:1]).units

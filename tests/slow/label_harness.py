@@ -1,4 +1,4 @@
-"""A client that answers over HTTP without a pause, a server that is killed meanwhile, and what must hold in the end."""
+"""Clients that answer over HTTP without a pause, a server that is killed meanwhile, and what must hold in the end."""
 
 import hashlib
 import os
@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 import numpy as np
 
+from annotate.people_run import replay
 from slow.harness import outcome, start
 
 Key = tuple[int, int]
@@ -132,22 +133,32 @@ class Served:
         assert self.process.wait(60) == 0, "".join(self.printed[-40:])
 
 
-def answered(folder: Path, budget: int, kills: int, seed: int, told: Callable[[int], None] = lambda n: None) -> Client:
-    """Let a client answer a run that is killed so many times; what it was told.
+def answered(
+    folder: Path, budget: int, kills: int, seed: int, told: Callable[[int], None] = lambda n: None, people: int = 1
+) -> Client:
+    """Let clients answer a run that is killed so many times; what they were told, all together.
 
     Raises:
         AssertionError: an acknowledged answer is not in the ledger, one is there twice, or the run does not end.
     """
     rng = np.random.default_rng(seed)
     served = Served(folder, budget)
-    client = Client(f"http://127.0.0.1:{served.port}", lambda: served.link)
-    thread = threading.Thread(target=client.run, daemon=True)
-    thread.start()
+    clients = [Client(f"http://127.0.0.1:{served.port}", lambda: served.link) for _ in range(people)]
+    threads = [threading.Thread(target=client.run, daemon=True) for client in clients]
+    for thread in threads:
+        thread.start()
+
+    def busy() -> bool:
+        return any(thread.is_alive() for thread in threads)
+
+    def heard() -> int:
+        return sum(len(client.acknowledged) for client in clients)
+
     number = 0
-    while number < kills and thread.is_alive():
+    while number < kills and busy():
         # By progress and not by time: kills lie all along the run, and anywhere between two answers.
-        until = len(client.acknowledged) + int(rng.integers(1, max(2, 2 * budget // (kills + 1))))
-        while thread.is_alive() and len(client.acknowledged) < min(until, budget - 1):
+        until = heard() + int(rng.integers(1, max(2, 2 * budget // (kills + 1))))
+        while busy() and heard() < min(until, budget - 1):
             assert served.process.poll() is None, "".join(served.printed[-40:])
             time.sleep(0.001)
         time.sleep(rng.uniform(0.0, 0.05))
@@ -155,12 +166,24 @@ def answered(folder: Path, budget: int, kills: int, seed: int, told: Callable[[i
         number += 1
         told(number)
         served.start()
-    thread.join(600)
-    assert not thread.is_alive(), "the client did not come to an end"
-    client.close()
+    for thread, client in zip(threads, clients, strict=True):
+        thread.join(600)
+        assert not thread.is_alive(), "a client did not come to an end"
+        client.close()
     served.end()
-    check(folder, client)
-    return client
+    for client in clients[1:]:
+        clients[0].acknowledged |= client.acknowledged
+        clients[0].counted += client.counted
+        clients[0].refused += client.refused
+    check(folder, clients[0])
+    return clients[0]
+
+
+def replayed(folder: Path, budget: int) -> dict[str, Any]:
+    """What a run comes to that is played from the beginning with the questions and answers of another; see ended()."""
+    again = replay(folder)
+    Served(again, budget).end()
+    return ended(again)
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

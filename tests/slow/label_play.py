@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from annotate.people_run import PLAN, SECRET, opened
-from querist.annotate.serve import Server
+from querist.annotate.serve import Address, Server
 from querist.nn.runtime import deterministic
 from querist.tasks.reid.data import ReidData
 from tiny_people import tiny_task
@@ -36,10 +36,10 @@ def crowd(people: int, seed: int = 0) -> ReidData:
 def main() -> None:
     folder, port, budget = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     deterministic(1)
-    people = max(6, budget // 16)
+    crowded = max(6, budget // 16)
     plan = replace(PLAN, marks=(budget // 2, budget), update_every=20, close_every=30)
-    with opened(folder, plan=plan, make=lambda: tiny_task(crowd(people))) as (_, desk, oracle, sitting):
-        server = Server(desk, port=port, secret=SECRET, told=lambda link: print(link, flush=True))
+    with opened(folder, plan=plan, make=lambda: tiny_task(crowd(crowded)), people=8) as (_, desk, oracle, sitting):
+        server = Server(desk, Address(port=port), secret=SECRET, told=lambda link: print(link, flush=True))
         page = threading.Thread(target=server.run, daemon=True)
         page.start()
         try:

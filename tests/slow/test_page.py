@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from annotate.scripted import CHOICES, ScriptedDesk, scripted
-from querist.annotate.desk import Asked, Choice, Picture, UnknownQuestionError
-from querist.annotate.serve import Server
+from annotate.scripted import CHOICES, ScriptedDesk, drawn, scripted
+from querist.annotate.desk import Asked, Choice, Conflict, Neighbour, Picture, Said, UnknownQuestionError
+from querist.annotate.serve import Address, Server
 
 pytestmark = pytest.mark.slow
 
@@ -40,8 +40,9 @@ class Site:
         self.start()
 
     def start(self):
-        self.server = Server(self.desk, port=self.port, secret=b"s" * 32, title="toy", told=self.links.append)
-        self.port = self.server.port
+        address = Address(port=self.port)
+        self.server = Server(self.desk, address, secret=b"s" * 32, title="toy", told=self.links.append)
+        self.port = address.port
         self.thread = threading.Thread(target=self.server.run)
         self.thread.start()
 
@@ -101,6 +102,15 @@ def press(page, key):
 
 def shows(page, number):
     page.wait_for_selector(f'#pictures img[alt="candidate {number}"]')
+
+
+def loaded(page, pictures):
+    """Waits until all of some pictures are there; asked again and again, for the page lets nobody evaluate strings."""
+    until = time.monotonic() + 10
+    while not page.evaluate(f"[...document.querySelectorAll('{pictures}')].every((i) => i.naturalWidth)"):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    time.sleep(0.1)
 
 
 def test_a_session_by_keys(site):
@@ -324,3 +334,91 @@ def test_other_questions_fit_too(site, count):
     page = place.window(viewport={"width": 390, "height": 844}) if count == 9 else place.window()
     assert page.locator("#choices button").count() == count != len(CHOICES)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def contradictory(place):
+    """Three answers, and the word of the desk that they cannot all be true."""
+    said = [Said(1, 0, (0, 1), "Same", "yes"), Said(2, 0, (1, 2), "Same", "yes"), Said(3, 0, (0, 2), "Different", "no")]
+    people = [Picture(f"crop-{n}", f"person {letter}", f"{letter}, camera {n}") for n, letter in enumerate("ABC", 1)]
+    place.desk.contradictions = [Conflict("These answers cannot all be true.", people, said)]
+
+
+@pytest.mark.parametrize(("width", "height"), [(390, 844), (1280, 800), (844, 390)])
+def test_answers_that_contradict_each_other_side_by_side(site, width, height):
+    place = site(12)
+    page = place.window(viewport={"width": width, "height": height}, has_touch=True)
+    for number, key in enumerate("112", start=1):
+        shows(page, number)
+        press(page, key)
+    shows(page, 4)
+    assert page.is_hidden("#torn")
+    contradictory(place)
+    press(page, "1")
+    page.wait_for_selector("#torn:not([hidden])")
+    shows(page, 5)
+    page.get_by_role("button", name="Look").click()
+    dialog = page.get_by_role("dialog", name="These answers cannot all be true.")
+    dialog.wait_for()
+    loaded(page, "#conflict-pictures img")
+    boxes = [image.bounding_box() for image in dialog.get_by_role("img").all()]
+    assert len({box["y"] for box in boxes}) == 1  # side by side
+    assert all(box["height"] == pytest.approx(2 * box["width"], rel=0.02) for box in boxes)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert [row.inner_text().split() for row in dialog.get_by_role("listitem").all()] == [
+        ["A", "–", "B", "Same", "Answer", "again"],
+        ["B", "–", "C", "Same", "Answer", "again"],
+        ["A", "–", "C", "Different", "Answer", "again"],
+    ]
+    page.keyboard.press("1")  # answers nothing behind it
+    time.sleep(0.3)
+    assert len(place.said) == 4
+    page.keyboard.press("Escape")
+    assert dialog.count() == 0
+    assert page.evaluate("document.activeElement.id") == "look"
+    page.get_by_role("button", name="Look").click()
+    page.get_by_role("button", name="A and C: Different. Answer again").click()
+    shows(page, 3)
+    assert page.is_hidden("#torn")
+    place.desk.contradictions = []
+    press(page, "1")
+    shows(page, 5)
+    assert place.said[-1] == (3, 1, "same")
+    assert page.is_hidden("#torn")
+
+
+def test_contradictions_can_be_left_as_they_are(site):
+    place = site(12)
+    contradictory(place)
+    page = place.window()
+    page.get_by_role("button", name="Look").click()
+    page.get_by_role("button", name="Leave as they are").click()
+    assert page.is_hidden("#torn")
+    assert page.is_hidden("#conflict")
+    press(page, "1")
+    shows(page, 2)
+    assert page.is_hidden("#torn")
+
+
+@pytest.mark.parametrize("width", [320, 390])
+def test_on_a_phone_the_strip_scrolls_to_the_picture_that_is_asked_about(site, width):
+    """Also where pictures come late and push it aside."""
+    place = site(3)
+
+    def asked(question):
+        present = 26 - 12 * question  # 14, then 2
+        strip = [Neighbour(f"crop-{n}", f"n {n}", "present" if n == present else "open") for n in range(1, 31)]
+        return replace(place.desk.questions[question], context=strip, revision=0)
+
+    place.desk._asked = asked
+    place.desk.draw = lambda name: time.sleep(0.02) or drawn(name)
+    page = place.window(viewport={"width": width, "height": 700}, has_touch=True, is_mobile=True)
+    middle = """() => {
+      const box = document.querySelector("[data-state=present]").getBoundingClientRect();
+      return box.left + box.width / 2;
+    }"""
+    loaded(page, "#neighbours img")
+    assert page.evaluate(middle) == pytest.approx(width / 2, abs=3)
+    press(page, "1")
+    shows(page, 2)
+    loaded(page, "#neighbours img")
+    assert 0 < page.evaluate(middle) <= width / 2 + 3  # the second of all: as far as it goes

@@ -155,6 +155,7 @@ class _Interface:
             "asked": asdict(found) if isinstance(found, Asked) else None,
             "nothing": None if isinstance(found, Asked) else asdict(found),
             "undo": None if undo is None else asdict(undo),
+            "conflicts": [asdict(conflict) for conflict in self._desk.conflicts()],
             "progress": asdict(self._desk.progress()),
         }
         return _json(200, state | more)

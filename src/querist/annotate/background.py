@@ -46,17 +46,17 @@ class Background(Updates):
 
     # The thread that asks -----------------------------------------------------------------------------------------
 
-    def begin(self, game: Game, step: int) -> None:
-        coming = step + (-step - 1) % game.update_every
+    def begin(self, game: Game, turn: int) -> None:
+        coming = turn + (-turn - 1) % game.update_every
         update = due(game, coming) if game.update_lag else None
         if update is not None:
             model = game.task.snapshot()
             self._begun[coming] = self._submit(lambda: self._learn(game, update, model))
 
-    def finish(self, game: Game, step: int) -> dict[str, float]:
-        begun = self._begun.pop(step, None)
+    def finish(self, game: Game, turn: int) -> dict[str, float]:
+        begun = self._begun.pop(turn, None)
         if begun is None:
-            return super().finish(game, step)  # without a lag there is no meanwhile
+            return super().finish(game, turn)  # without a lag there is no meanwhile
         learned, log = begun.result()
         game.task, self._spare = learned, game.task
         return log

@@ -1,19 +1,16 @@
 """What the answer page asks of whoever has the questions. The page knows this and nothing of agents, tasks or units."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from querist.annotate.images import Image, check_name
 from querist.errors import QueristError
 
 Tone = Literal["yes", "no", "unsure", "plain"]
 """How an answer looks: in which colour and with which sign. It says nothing of what the answer means."""
 State = Literal["open", "present"] | Tone
 """Of what else belongs to a question: not asked about, asked about now, or how its answer looks."""
-
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@~-]{0,127}")
-_SIGNATURES = {"image/jpeg": b"\xff\xd8\xff", "image/png": b"\x89PNG\r\n\x1a\n"}
 
 
 class DeskError(QueristError):
@@ -126,6 +123,38 @@ class Asked:
 
 
 @dataclass(frozen=True)
+class Said:
+    """One of the answers that contradict each other.
+
+    Args:
+        question: its number; ``revision`` as in :class:`Asked`, of the answer.
+        about: places of the pictures that it is about, among those of the :class:`Conflict`.
+        label: the words of its button; ``tone`` how it looks.
+    """
+
+    question: int
+    revision: int
+    about: tuple[int, ...]
+    label: str
+    tone: Tone
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """Answers that cannot all be true. Which of them is wrong, nobody can tell from them.
+
+    Args:
+        title: what is wrong, in words.
+        pictures: what the answers are about, each once.
+        answers: any of them may be taken back, by :meth:`Desk.undo`.
+    """
+
+    title: str
+    pictures: Sequence[Picture]
+    answers: Sequence[Said]
+
+
+@dataclass(frozen=True)
 class Nothing:
     """There is no question for a browser.
 
@@ -189,27 +218,6 @@ class Progress:
     unit: str = "questions"
 
 
-@dataclass(frozen=True)
-class Image:
-    """The bytes of a picture.
-
-    Args:
-        data: a JPEG or PNG file.
-        media_type: ``image/jpeg`` or ``image/png``.
-
-    Raises:
-        ValueError: the bytes are not of that type.
-    """
-
-    data: bytes
-    media_type: str
-
-    def __post_init__(self) -> None:
-        signature = _SIGNATURES.get(self.media_type)
-        if signature is None or not self.data.startswith(signature):
-            raise ValueError(f"a picture must be a JPEG or PNG file, and these bytes are no {self.media_type}")
-
-
 class Desk(Protocol):
     """Hands out questions and takes answers. Called from several threads at once.
 
@@ -235,15 +243,19 @@ class Desk(Protocol):
         ...
 
     def undo(self, browser: str, question: int, revision: int) -> Asked | None:
-        """Take back the last answer of this browser: the question again, in its next revision.
+        """Take back the last answer of this browser, or one of :meth:`conflicts`: the question, in its next revision.
 
-        Only the last one, named by question and revision, and only until the next is posted; None otherwise. The same
-        post again changes nothing. The ledger keeps what was taken back.
+        Named by question and revision; None if it is no such answer or was corrected meanwhile. The same post again
+        changes nothing. The ledger keeps what was taken back.
         """
         ...
 
     def undoable(self, browser: str) -> Undo | None:
         """What :meth:`undo` would take back now."""
+        ...
+
+    def conflicts(self) -> Sequence[Conflict]:
+        """Answers that contradict each other; a few, if there are many."""
         ...
 
     def progress(self) -> Progress:
@@ -257,17 +269,6 @@ class Desk(Protocol):
             UnknownQuestionError: the question has no picture of this name.
         """
         ...
-
-
-def check_name(name: str) -> str:
-    """The name of a picture, if it can be one; see :class:`Picture`.
-
-    Raises:
-        ValueError: it cannot.
-    """
-    if not _NAME.fullmatch(name):
-        raise ValueError(f"{name!r} cannot name a picture: letters, digits and _ . @ ~ - only, at most 128")
-    return name
 
 
 def _check_different(kind: str, names: Sequence[str]) -> None:

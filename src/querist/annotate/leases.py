@@ -48,6 +48,11 @@ class Leases(Generic[Key]):
                 self._held[mine] = (browser, now + self._seconds)
             return mine
 
+    def held(self, browser: str) -> Key | None:
+        """What a browser was given last, if nobody has taken it away."""
+        with self._lock:
+            return self._mine(browser)
+
     def holder(self, key: Key) -> str | None:
         """The browser whose lease on a key has not run out."""
         with self._lock:

@@ -31,8 +31,8 @@ class PeopleOracle(Oracle):
         self._said: dict[int, list[str | None]] = {}  # digests, by revision, whether they are kept yet or not
         self._kept: dict[int, int] = {}  # how many revisions of a question are committed
         self._came: deque[tuple[int, int, np.ndarray | None]] = deque()
-        self._refused: set[tuple[int, int]] = set()
-        self._closed = False
+        self._closed, self._nudged = False, False
+        self._commits = 0
 
     # The deployment's thread --------------------------------------------------------------------------------------
 
@@ -46,26 +46,22 @@ class PeopleOracle(Oracle):
             yield question, answer
 
     def corrections(self) -> Iterator[tuple[int, np.ndarray | None, int]]:
-        """Answers that replace others and have come: (question's id, answer, revision), for ``Ledger.answer``."""
         for question, revision, answer in self._take(first=False):
             yield question, answer, revision
 
-    def refuse(self, question: int, revision: int) -> None:
-        """In the body of a loop over :meth:`corrections`: this one is not kept, and who gave it is told."""
-        with self._changed:
-            self._refused.add((question, revision))
-
     def wait(self, seconds: float | None = None) -> bool:
-        """Sleep until there is something to collect or the oracle is closed; False if nothing came in time."""
+        """Sleep until there is something to do: to collect, :meth:`nudge`, :meth:`close`; False if nothing came."""
         with self._changed:
-            return self._changed.wait_for(lambda: bool(self._came) or self._closed, seconds)
+            came = self._changed.wait_for(lambda: bool(self._came) or self._closed or self._nudged, seconds)
+            self._nudged = False
+            return came
 
     def remember(self, answers: Iterable[tuple[int, np.ndarray | None]]) -> None:
         """Answers of an earlier process, all revisions in order: who sends one again learns that it is kept."""
         with self._changed:
             for question, answer in answers:
                 said = self._said.setdefault(question, [])
-                said.append(_digest(answer))
+                said.append(digest(answer))
                 self._kept[question] = len(said)
                 self._open.pop(question, None)
 
@@ -84,10 +80,9 @@ class PeopleOracle(Oracle):
             finally:
                 question, revision, _ = came
                 with self._changed:
-                    if (question, revision) in self._refused:
-                        del self._said[question][revision:]
-                    elif kept:
+                    if kept:
                         self._kept[question] = revision + 1
+                        self._commits += 1
                     else:
                         self._came.appendleft(came)
                     self._changed.notify_all()
@@ -113,10 +108,26 @@ class PeopleOracle(Oracle):
         """Whether :meth:`close` was called."""
         return self._closed
 
+    @property
+    def commits(self) -> int:
+        """How many answers were kept, corrections among them."""
+        return self._commits
+
+    def nudge(self) -> None:
+        """Wake whoever waits for answers: there is something else to do."""
+        with self._changed:
+            self._nudged = True
+            self._changed.notify_all()
+
     def revisions(self, question: int) -> int:
         """How many answers a question got, kept or not yet."""
         with self._changed:
             return len(self._said.get(question, []))
+
+    def said(self, question: int, revision: int) -> str | None:
+        """The :func:`digest` of an answer that was given; IndexError or KeyError if none was."""
+        with self._changed:
+            return self._said[question][revision]
 
     def answer(self, question: int, answer: np.ndarray | None, revision: int = 0) -> bool:
         """Give an answer; committed when this returns.
@@ -134,7 +145,7 @@ class PeopleOracle(Oracle):
             AlreadyAnsweredError: this revision was answered differently.
             UnreadyError: it was not committed in time. It may be yet: send the same again.
         """
-        digest = _digest(answer)
+        told = digest(answer)
         with self._changed:
             said = self._said.get(question, [])
             new = revision >= len(said)
@@ -143,23 +154,18 @@ class PeopleOracle(Oracle):
                     raise UnknownQuestionError(f"question {question} was not asked", "answer the one that is asked now")
                 if self._closed:
                     raise UnreadyError("the run is being closed", "send the answer again once it goes on")
-                self._said.setdefault(question, []).append(digest)
+                self._said.setdefault(question, []).append(told)
                 self._open.pop(question, None)
                 self._came.append((question, revision, answer))
                 self._changed.notify_all()
-            elif said[revision] != digest:
+            elif said[revision] != told:
                 raise AlreadyAnsweredError(f"question {question} was answered differently", "take that back first")
-            self._refused.discard((question, revision))
-            over = (question, revision)
-            self._changed.wait_for(
-                lambda: self._closed or self._kept.get(question, 0) > revision or over in self._refused, self._patience
-            )
-            if over in self._refused:
-                raise AlreadyAnsweredError(f"it is too late to change the answer to question {question}", "go on")
+            self._changed.wait_for(lambda: self._closed or self._kept.get(question, 0) > revision, self._patience)
             if self._kept.get(question, 0) <= revision:
                 raise UnreadyError(f"the answer to question {question} could not be kept yet", "send the same again")
         return new
 
 
-def _digest(answer: np.ndarray | None) -> str | None:
+def digest(answer: np.ndarray | None) -> str | None:
+    """What tells answers apart; None: cannot tell."""
     return None if answer is None else codec.encode(answer)[0]

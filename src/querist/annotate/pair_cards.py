@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from querist.annotate.desk import Asked, Choice, Neighbour, Picture, State, Tone
+from querist.annotate.desk import Asked, Choice, Conflict, Neighbour, Picture, Said, State, Tone
 from querist.annotate.run_desk import Card
 from querist.core.pool import PairPool
 from querist.core.questions import Question
@@ -13,20 +13,18 @@ from querist.core.step import Game
 from querist.core.task import ShowsSources, Task
 from querist.errors import QueristError
 from querist.pairs.anchors import AnchorNeighbours
+from querist.tasks.reid.verified import Contradiction
 
 CHOICES = (
     Choice("s", "Same", "same", "yes"),
     Choice("d", "Different", "different", "no"),
     Choice("c", "Can't tell", "unknown", "unsure"),
 )
+_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+LONGEST = 6
+"""Pictures of a contradiction that can be looked at side by side."""
 VALUES: Mapping[str, np.ndarray | None] = {"same": np.array(True), "different": np.array(False), "unknown": None}
 _TONES: Mapping[bool | None, Tone] = {True: "yes", False: "no", None: "unsure"}
-
-
-def words(answer: np.ndarray | None) -> str:
-    """What the button of an answer says."""
-    said = "unknown" if answer is None else "same" if bool(answer) else "different"
-    return next(choice.label for choice in CHOICES if choice.value == said)
 
 
 class PairCards:
@@ -74,6 +72,28 @@ class PairCards:
             context_title="The images most like the query, the nearest first" if strip else "",
         )
         return Card(asked, self._name(anchor), sources)
+
+    def conflict(self, torn: Contradiction, said: Mapping[tuple[int, int], tuple[int, int]]) -> Conflict:
+        """Answers that contradict each other, as the page shows them.
+
+        Args:
+            torn: which.
+            said: (smaller source, larger source) -> (question, revision) of its answer.
+        """
+        chain = torn.chain
+        pictures = [self._picture(source, _LETTERS[i]) for i, source in enumerate(chain)]
+        pairs = [*zip(range(len(chain)), range(1, len(chain)), strict=False), (0, len(chain) - 1)]
+        answers = []
+        for one, other in pairs:
+            low, high = sorted((chain[one], chain[other]))
+            choice = CHOICES[0] if other == one + 1 else CHOICES[1]  # along the chain they are the same
+            answers.append(Said(*said[low, high], (one, other), choice.label, choice.tone))
+        return Conflict("These answers cannot all be true.", pictures, answers)
+
+    def ends(self, unit: int) -> tuple[int, int]:
+        """The two sources of a pair, the smaller one first."""
+        low, high = sorted(self._pool.sources(np.array([unit]))[0].tolist())
+        return low, high
 
     def _strip(self, game: Game, anchor: int, unit: int) -> list[tuple[int, State]]:
         if not isinstance(game.candidates, AnchorNeighbours):

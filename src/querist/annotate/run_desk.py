@@ -4,14 +4,15 @@ import dataclasses
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from querist.annotate.desk import (
     AlreadyAnsweredError,
     Asked,
+    Conflict,
     Image,
     Nothing,
     Progress,
@@ -20,12 +21,13 @@ from querist.annotate.desk import (
     UnknownQuestionError,
 )
 from querist.annotate.leases import Leases
-from querist.annotate.oracle import PeopleOracle
+from querist.annotate.oracle import PeopleOracle, digest
 from querist.annotate.pace import Pace
 
-_REMEMBERED = 256  # questions whose pictures may still be asked for
+_REMEMBERED = 256  # questions whose pictures may still be asked for, and whose answers may be taken back
 _LEARNING = "The model is learning from the answers. The next question appears by itself."
-_TAKEN = "Somebody else is answering. A question appears here once they have stopped for a minute."
+_TAKEN = "Others are answering all questions that are open. One appears here once somebody has stopped for a minute."
+_CORRECTING = "You are correcting an answer. It was “{}”."
 
 
 @dataclass(frozen=True)
@@ -49,22 +51,25 @@ class Board:
 
     Args:
         answered: questions, of ``budget``.
-        card: the open question; None: there is none.
-        last: the question before it, if its answer may be taken back: as it is asked then, in its next revision.
-        choice: what had been answered to it, in the words of its button.
+        cards: the open questions, as they were asked.
+        past: answered questions that may be shown again: those behind ``conflicts``, and the last one.
+        last: the question answered last, and the lease of the one that goes on from it; after a restart, whoever
+            holds that may take the answer back.
+        conflicts: answers that contradict each other.
         nothing: why there is no open question.
     """
 
     answered: int
     budget: int
-    card: Card | None = None
-    last: Card | None = None
-    choice: str = ""
+    cards: Sequence[Card] = ()
+    past: Sequence[Card] = ()
+    last: tuple[int, str] | None = None
+    conflicts: Sequence[Conflict] = ()
     nothing: Nothing = dataclasses.field(default_factory=lambda: Nothing("waiting"))
 
 
 class RunDesk:
-    """A :class:`~querist.annotate.desk.Desk`. One question is open at a time, so one browser answers at a time.
+    """A :class:`~querist.annotate.desk.Desk`. Each browser has an open question of its own, with a lease on its anchor.
 
     Args:
         oracle: takes the answers to the thread of the run.
@@ -74,6 +79,7 @@ class RunDesk:
         lease: seconds without a sign of life after which somebody else may answer.
         patience: seconds that a call waits for a question that is about to come.
         clock: seconds that never go back.
+        people: how many may answer at once.
     """
 
     def __init__(
@@ -85,114 +91,166 @@ class RunDesk:
         lease: float = 60.0,
         patience: float = 1.0,
         clock: Callable[[], float] = time.monotonic,
+        people: int = 1,
     ) -> None:
         self._oracle, self._values, self._draw, self._unit, self._patience = oracle, values, draw, unit, patience
+        self._people, self._choices = people, {digest(answer): choice for choice, answer in values.items()}
         self._leases: Leases[str] = Leases(lease, clock)
         self._pace = Pace(clock=clock)
-        self._posting = threading.Lock()  # one answer at a time: whether an undo still holds must not change meanwhile
         self._changed = threading.Condition()
         self._board = Board(0, 0, nothing=Nothing("waiting", "The run is being prepared."))
-        self._stale = False  # the open question was answered, and the next is not there yet
-        self._undone = ""  # the browser that took the last answer back and has not given another
-        self._by = ("", -1)  # who answered the last question
-        self._pictures: OrderedDict[int, Mapping[str, int]] = OrderedDict()
+        self._shown_at = 0  # how many answers the board knows
+        self._posted: dict[str, int] = {}  # by browser, how many it must know before that browser looks again
+        self._wanting: set[str] = set()  # browsers for which there is no question
+        self._last: dict[str, tuple[int, int]] = {}  # by browser, its last answer: question and revision
+        self._again: dict[str, tuple[int, int]] = {}  # and the one that it took back: question and next revision
+        self._cards: OrderedDict[int, Card] = OrderedDict()
 
     # The thread of the run ----------------------------------------------------------------------------------------
 
     def show(self, board: Board) -> None:
         """Put something up; whoever waits for it goes on."""
         with self._changed:
-            self._board, self._stale = board, False
-            for card in (board.last, board.card):
-                if card is not None:
-                    self._pictures[card.asked.id] = card.pictures
-                    self._pictures.move_to_end(card.asked.id)
-            while len(self._pictures) > _REMEMBERED:
-                self._pictures.popitem(last=False)
+            self._board, self._shown_at = board, self._oracle.commits
+            for card in (*board.past, *board.cards):
+                known = self._cards.pop(card.asked.id, card)
+                self._cards[card.asked.id] = known if card in board.past else card  # as it was shown
+            while len(self._cards) > _REMEMBERED:
+                self._cards.popitem(last=False)
             self._changed.notify_all()
 
-    # Any thread ---------------------------------------------------------------------------------------------------
+    def wanted(self) -> int:
+        """For how many browsers there is no open question, up to the number of people that may answer at once."""
+        with self._changed:
+            held = [self._leases.holder(card.lease) for card in self._board.cards]
+            return min(len(self._wanting) - held.count(None), self._people - len(held))
+
+    # Any thread: questions ----------------------------------------------------------------------------------------
 
     def next(self, browser: str) -> Asked | Nothing:
+        found: list[Asked | Nothing] = []
+
+        def look() -> bool:
+            one = self._find(browser)
+            if one is not None:
+                found.append(one)
+                return True
+            if not self._known(browser):
+                return False
+            if not self._full() and browser not in self._wanting:
+                self._wanting.add(browser)
+                self._oracle.nudge()
+            return self._full()
+
         with self._changed:
-            self._changed.wait_for(lambda: not self._stale, self._patience)
-            board = self._board
-            if self._stale:
-                return Nothing("waiting", _LEARNING)
-            if board.card is None:
-                return board.nothing
-            if self._leases.take(browser, [board.card.lease]) is None:
-                return Nothing("waiting", _TAKEN)
-            if self._undone == browser and board.last is not None:
-                return board.last.asked
-            self._undone = ""  # who took it back is gone: the answer stands
-            return board.card.asked
+            self._changed.wait_for(look, self._patience)
+            self._wanting.discard(browser)
+            full = self._known(browser) and self._full()
+            return found[-1] if found else Nothing("waiting", _TAKEN if full else _LEARNING)
+
+    def _known(self, browser: str) -> bool:
+        """Whether the board is as it is after the answers of a browser."""
+        own = self._leases.held(browser)
+        answered = any(card.lease == own and not self._open(card) for card in self._board.cards)
+        return not answered and self._posted.get(browser, 0) <= self._shown_at
+
+    def _full(self) -> bool:
+        """Whether no further question can be opened."""
+        board = self._board
+        most = min(self._people, board.budget - board.answered)
+        return len(board.cards) >= most and all(self._open(card) for card in board.cards)
+
+    def _open(self, card: Card) -> bool:
+        return self._oracle.revisions(card.asked.id) == 0
+
+    def _find(self, browser: str) -> Asked | Nothing | None:
+        """What a browser shall see; None: a question that is still to come."""
+        if not self._known(browser):
+            return None
+        board = self._board
+        if not board.cards:
+            return board.nothing
+        own = self._leases.take(browser, [card.lease for card in board.cards if self._open(card)])
+        question, revision = self._again.get(browser, (0, 0))
+        if question in self._cards and self._oracle.revisions(question) == revision:
+            return self._asked_again(question, revision)
+        self._again.pop(browser, None)  # somebody else corrected it
+        return next((card.asked for card in board.cards if card.lease == own), None)
+
+    def _asked_again(self, question: int, revision: int) -> Asked:
+        asked = self._cards[question].asked
+        label = self._label(question, revision - 1)
+        return replace(asked, revision=revision, note=_CORRECTING.format(label) if label else "")
+
+    # Any thread: answers ------------------------------------------------------------------------------------------
 
     def answer(self, browser: str, question: int, revision: int, choice: str) -> Receipt:
         if choice not in self._values:
             raise UnknownQuestionError(f"question {question} has no such choice", "choose one of its buttons")
-        with self._posting:
-            if revision and revision >= self._oracle.revisions(question):
-                with self._changed:
-                    last = self._board.last
-                    open_again = not self._stale and last is not None and last.asked.id == question
-                if not open_again:
-                    raise AlreadyAnsweredError("It is too late to change that answer.", "go on with the next question")
-            new = self._oracle.answer(question, self._values[choice], revision)
-            if new:
-                with self._changed:
-                    self._stale = self._board.card is not None and self._awaited(question)
-                    self._undone, self._by = "", (browser, question)
-                self._pace.note()
+        if revision and revision >= self._oracle.revisions(question):
+            with self._changed:
+                if not self._board.cards:
+                    raise AlreadyAnsweredError("It is too late to change that answer.", "everything is answered")
+        new = self._oracle.answer(question, self._values[choice], revision)
+        if new:
+            with self._changed:
+                self._posted[browser] = self._oracle.commits
+                self._again.pop(browser, None)
+                self._last[browser] = (question, revision)
+            self._pace.note()
         return Receipt(question, revision, choice, new)
 
-    def _awaited(self, question: int) -> bool:
-        """Whether the board still shows things as they were before an answer; the run's thread may have been faster."""
-        card, last = self._board.card, self._board.last
-        now = {} if card is None else {card.asked.id: card.asked.revision}
-        now |= {} if last is None else {last.asked.id: last.asked.revision}
-        return now.get(question, self._oracle.revisions(question)) < self._oracle.revisions(question)
-
     def undo(self, browser: str, question: int, revision: int) -> Asked | None:
-        with self._posting, self._changed:
-            last = self._board.last
-            if last is None or not self._may_undo(browser) or (question, revision + 1) != _place(last):
+        with self._changed:
+            if self._again.get(browser) != (question, revision + 1):
+                told = [(said.question, said.revision) for c in self._board.conflicts for said in c.answers]
+                if (question, revision) not in [*told, self._may_undo(browser)] or not self._board.cards:
+                    return None
+            if question not in self._cards or self._oracle.revisions(question) != revision + 1:
                 return None
-            self._undone = browser
-            return last.asked
+            self._again[browser] = (question, revision + 1)
+            return self._asked_again(question, revision + 1)
 
     def undoable(self, browser: str) -> Undo | None:
         with self._changed:
-            last = self._board.last
-            if last is None or self._undone or not self._may_undo(browser):
+            found = self._may_undo(browser)
+            if found is None or browser in self._again or not self._known(browser) or not self._board.cards:
                 return None
-            question, revision = _place(last)
-            return Undo(question, revision - 1, f"Undo “{self._board.choice}”")
+            return Undo(*found, f"Undo “{self._label(*found)}”")
 
-    def _may_undo(self, browser: str) -> bool:
-        """Whoever gave the last answer; after a restart nobody knows, and it is whoever answers now."""
-        board, (who, question) = self._board, self._by
-        if self._stale or board.last is None or board.card is None:
-            return False
-        if question == board.last.asked.id:
-            return who == browser
-        return self._leases.holder(board.card.lease) == browser
+    def _may_undo(self, browser: str) -> tuple[int, int] | None:
+        """Its last answer; after a restart nobody knows whose the last one was, and it is whoever goes on from it."""
+        found, last = self._last.get(browser), self._board.last
+        if found is None and last is not None and self._leases.holder(last[1]) == browser:
+            found = last[0], self._oracle.revisions(last[0]) - 1
+            if last[0] in [question for question, _ in self._last.values()]:
+                return None
+        if found is None or found[0] not in self._cards or self._oracle.revisions(found[0]) != found[1] + 1:
+            return None
+        return found
+
+    def _label(self, question: int, revision: int) -> str:
+        """The words of the button that was pressed."""
+        choices = self._cards[question].asked.choices
+        value = self._choices.get(self._oracle.said(question, revision))
+        return next((choice.label for choice in choices if choice.value == value), "")
+
+    # Any thread: the rest -----------------------------------------------------------------------------------------
+
+    def conflicts(self) -> Sequence[Conflict]:
+        with self._changed:
+            return self._board.conflicts if self._board.cards else ()
 
     def progress(self) -> Progress:
         with self._changed:
             board = self._board
-            answered = board.answered - bool(self._undone)
-            finished = board.card is None and board.nothing.reason == "done"
-        rest = 0 if finished else board.budget - answered
-        return Progress(answered, board.budget, rest, self._pace.per_minute(), finished, self._unit)
+            finished = not board.cards and board.nothing.reason == "done"
+        rest = 0 if finished else board.budget - board.answered
+        return Progress(board.answered, board.budget, rest, self._pace.per_minute(), finished, self._unit)
 
     def picture(self, question: int, which: str) -> Image:
         with self._changed:
-            source = self._pictures.get(question, {}).get(which)
-        if source is None:
+            card = self._cards.get(question)
+        if card is None or which not in card.pictures:
             raise UnknownQuestionError("there is no such picture", "reload the page")
-        return Image(self._draw(source), "image/jpeg")
-
-
-def _place(card: Card) -> tuple[int, int]:
-    return card.asked.id, card.asked.revision
+        return Image(self._draw(card.pictures[which]), "image/jpeg")

@@ -14,49 +14,66 @@ _LOOPBACK = {"127.0.0.1": ("127.0.0.1", "localhost"), "localhost": ("localhost",
 _EVERYWHERE = ("", "0.0.0.0", "::")  # noqa: S104 - refused without names
 
 
-class Server:
-    """The page behind an address. The address is taken at once; :meth:`run` answers on it.
+class Address:
+    """Where a page will be, taken at once: nobody waits for data only to hear that a port is taken.
 
     Args:
-        desk: has the questions.
         host: the address to listen on. Loopback, unless people on other machines or phones shall answer: then give the
             address of this machine in their network. The connection is not encrypted, so only in a network you trust.
         port: 0 takes any that is free.
         names: by which else the server may be called in a browser; needed where ``host`` means every address.
-        secret: see :func:`querist.annotate.application.application`.
-        title: of the page.
-        told: is given a link for the next browser, now and each time one was used. A link works once.
+
+    Attributes:
+        port: the one that was taken.
+        hosts: names with the port, by which a browser may call.
 
     Raises:
         QueristError: the address is taken or not of this machine; or it means every address and there is no name.
     """
 
-    def __init__(
-        self,
-        desk: Desk,
-        host: str = "127.0.0.1",
-        port: int = 0,
-        *,
-        names: Sequence[str] = (),
-        secret: bytes | None = None,
-        title: str = "querist",
-        told: Callable[[str], None] = print,
-    ) -> None:
+    def __init__(self, host: str = "127.0.0.1", port: int = 0, names: Sequence[str] = ()) -> None:
         called = [*(() if host in _EVERYWHERE else _LOOPBACK.get(host, (_bracketed(host),))), *names]
         if not called:
             raise QueristError(
                 f"{host or 'every address'} is no name that a browser could call",
                 "give the address of this machine in your network, or name those it is called by",
             )
-        self._socket = _listening(host, port)
-        self.port = int(self._socket.getsockname()[1])
-        hosts = [f"{name}:{self.port}" for name in called] + (called if self.port == 80 else [])
+        self.socket = _listening(host, port)
+        self.port = int(self.socket.getsockname()[1])
+        self.hosts = [f"{name}:{self.port}" for name in called] + (called if self.port == 80 else [])
+
+    def close(self) -> None:
+        """Give the address back; safe to call twice."""
+        self.socket.close()
+
+
+class Server:
+    """The page behind an address; :meth:`run` answers on it.
+
+    Args:
+        desk: has the questions.
+        address: where; closed when :meth:`run` ends.
+        secret: see :func:`querist.annotate.application.application`.
+        title: of the page.
+        told: is given a link for the next browser, now and each time one was used. A link works once.
+    """
+
+    def __init__(
+        self,
+        desk: Desk,
+        address: Address,
+        *,
+        secret: bytes | None = None,
+        title: str = "querist",
+        told: Callable[[str], None] = print,
+    ) -> None:
+        self._address = address
 
         def link(token: str) -> None:
-            told(f"http://{hosts[0]}/#{token}")
+            told(f"http://{address.hosts[0]}/#{token}")
 
         token = secrets.token_urlsafe(24)
-        app = application(desk, token, hosts, secret=secret, title=title, invite=link)
+        app = application(desk, token, address.hosts, secret=secret, title=title, invite=link)
         self._server = uvicorn.Server(
             uvicorn.Config(
                 app,
@@ -78,27 +95,13 @@ class Server:
     def run(self) -> None:
         """Answer until :meth:`stop` or, in the main thread, an interruption (which is raised again afterwards)."""
         try:
-            self._server.run(sockets=[self._socket])
+            self._server.run(sockets=[self._address.socket])
         finally:
-            self._socket.close()
+            self._address.close()
 
     def stop(self) -> None:
         """Let :meth:`run` return once the requests under way are answered; from any thread."""
         self._server.should_exit = True
-
-
-def serve(
-    desk: Desk,
-    host: str = "127.0.0.1",
-    port: int = 0,
-    *,
-    names: Sequence[str] = (),
-    secret: bytes | None = None,
-    title: str = "querist",
-    told: Callable[[str], None] = print,
-) -> None:
-    """Serve the page until interrupted; see :class:`Server`."""
-    Server(desk, host, port, names=names, secret=secret, title=title, told=told).run()
 
 
 def _bracketed(host: str) -> str:
@@ -107,7 +110,7 @@ def _bracketed(host: str) -> str:
 
 def _listening(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    fix = "choose another --port (0: any that is free) or --host"
+    fix = "choose another --port of 'querist label' (0: any that is free), or --host"
     if not 0 <= port < 2**16:
         raise QueristError(f"cannot listen on port {port} of {host}: ports end at {2**16 - 1}", fix)
     try:

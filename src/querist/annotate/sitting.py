@@ -1,19 +1,31 @@
 """A run that people answer, in the thread that owns it: puts up the questions, takes the answers, learns."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
 
 import numpy as np
 
-from querist.annotate.desk import Nothing
+from querist.annotate.desk import Conflict, Nothing
 from querist.annotate.oracle import PeopleOracle
 from querist.annotate.run_desk import Board, Card, RunDesk
 from querist.core.loop import Deployment, Event
 from querist.core.questions import Question
-from querist.core.step import Game, OpenStep
+from querist.core.step import Game
 
 _LOOKING = "The model looks at all pictures first. The first question appears by itself."
 _TEND = 5.0  # seconds after which a run that hears nothing looks whether a final training is done
+
+
+class Conflicts(Protocol):
+    """Watches answers for contradictions; see :class:`querist.annotate.conflicts.PairConflicts`."""
+
+    def note(self, unit: int, question: int, answer: np.ndarray | None) -> None:
+        """An answer, or a correction of one."""
+        ...
+
+    def find(self) -> tuple[Sequence[Conflict], Sequence[int]]:
+        """What contradicts what, and the questions behind it."""
+        ...
 
 
 class Sitting:
@@ -25,7 +37,7 @@ class Sitting:
         run: made for people, with ``oracle`` as its oracle.
         desk: where the questions are put up.
         card: makes a question's card.
-        label: the words of an answer's button.
+        conflicts: watches the answers; None: nobody does.
     """
 
     def __init__(
@@ -34,15 +46,18 @@ class Sitting:
         oracle: PeopleOracle,
         desk: RunDesk,
         card: Callable[[Game, Question], Card],
-        label: Callable[[np.ndarray | None], str],
+        conflicts: Conflicts | None = None,
     ) -> None:
-        self._run, self._oracle, self._desk, self._card, self._label = run, oracle, desk, card, label
+        self._run, self._oracle, self._desk, self._card, self._conflicts = run, oracle, desk, card, conflicts
         self._budget = run.plan.marks[-1]
         game = run.ledger.game()
         assert game is not None, "a deployment begins one"
         self._game = int(game["id"])
-        self._up: OpenStep | None = None  # whose card is on the board
-        self._cards: dict[int, Card] = {}  # of the open question and the one before
+        self._read = 0  # the newest answer that was looked at for contradictions
+        self._up: tuple[set[int], int, int] = set(), -1, -1  # what is on the board: open questions, answer, turns
+        self._open: dict[int, Card] = {}
+        self._behind: dict[int, Card] = {}  # the questions that ever were part of a contradiction
+        self._torn: tuple[Sequence[Conflict], Sequence[Card]] = (), ()
 
     def play(self) -> Iterator[Event]:
         """The events of the deployment; ``waiting`` only when another question is put up.
@@ -73,38 +88,54 @@ class Sitting:
             yield question, None if blob is None else ledger.decode(blob)
 
     def _put_up(self) -> bool:
-        """Show the open question, unless it is shown; whether it is another one than before."""
-        run, opened = self._run, self._run.opened
-        assert run.game is not None
-        assert opened is not None
-        if opened is self._up:
+        """Show the open questions, unless they are shown; whether there is one that was not."""
+        run, game, lines = self._run, self._run.game, self._run.lines
+        assert game is not None
+        assert lines is not None
+        questions = lines.questions
+        before, up = self._up, ({q.id for q in questions}, game.view.heard, game.view.turns)
+        if up == before:
             return False
-        before = None if self._up is None else self._up.questions[0].id
-        self._up, question = opened, opened.questions[0]
-        board = Board(run.game.view.spent, self._budget, self._card(run.game, question))
-        for past in run.last.questions:
-            # As it was shown, or anew if an earlier process asked it.
-            card = self._cards.get(past.id) or self._card(run.game, past)
-            again = replace(card, asked=replace(card.asked, revision=self._oracle.revisions(past.id)))
-            board = replace(board, last=again, choice=self._label(run.game.view.answer(past.id)))
-        shown = {q: card for q, card in self._cards.items() if board.last and q == board.last.asked.id}
-        self._cards = shown | ({question.id: board.card} if board.card else {})
-        self._desk.show(board)
-        return before != question.id
+        self._up = up
+        if up[1] != before[1]:
+            self._look(game)
+        if up[1] != before[1] and up[2] == before[2]:
+            self._open = {}  # an answer was corrected, and what was said of neighbours with it
+        self._open = {q.id: self._open.get(q.id) or self._card(game, q) for q in questions}
+        conflicts, past = self._torn
+        last = None
+        for answered in run.last.questions:
+            on = lines.after(answered)
+            past = [*past, self._card(game, answered)]
+            last = None if on is None else (answered.id, self._open[on.id].lease)
+        cards = list(self._open.values())
+        self._desk.show(Board(game.view.spent, self._budget, cards, past, last, conflicts))
+        return not up[0] <= before[0]
+
+    def _look(self, game: Game) -> None:
+        """Look for contradictions among the answers."""
+        if self._conflicts is None:
+            return
+        ledger, pool = self._run.ledger, self._run.parts.pool
+        for number, question, unit, blob in ledger.answers(self._game, self._read):
+            self._conflicts.note(pool.unit(unit), question, None if blob is None else ledger.decode(blob))
+            self._read = number
+        conflicts, behind = self._conflicts.find()
+        if not set(behind) <= self._behind.keys():
+            asked = {q.id: q for q in ledger.questions(self._game, pool)}
+            self._behind |= {q: self._card(game, asked[q]) for q in behind if q not in self._behind}
+        self._torn = conflicts, [self._behind[question] for question in behind]
 
     def _wait(self) -> bool:
-        """Sleep until something comes, and take corrections; False if the run is being closed."""
+        """Sleep until something comes, and ask on as many lines as there are people; False if the run is closing."""
         run, oracle = self._run, self._oracle
+        assert run.lines is not None
         run.last.hold()  # while people think
         oracle.wait(_TEND)
-        if oracle.closed:
-            return False
-        for question, answer, revision in oracle.corrections():
-            if question in [q.id for q in run.last.questions]:
-                run.correct(question, answer, revision)
-            else:
-                oracle.refuse(question, revision)
-        return True
+        for _ in range(self._desk.wanted()):
+            if not run.lines.begin():
+                break
+        return not oracle.closed
 
     def _rest(self, spent: int) -> None:
         """Nothing is left to ask."""

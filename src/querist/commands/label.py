@@ -5,8 +5,9 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from querist.commands.run import POLICY
 from querist.commands.show import console, reading, say
@@ -20,6 +21,9 @@ from querist.recipes import learned
 from querist.recipes.build import People, deployment, environment, find_data, prepare, set_up
 from querist.recipes.recipe import LoadedRecipe, load_recipe, parse_recipe
 
+if TYPE_CHECKING:
+    from querist.annotate.serve import Address
+
 SECRET = "page.secret"  # noqa: S105 - the name of a file
 """In a run's folder: signs the cookies of those who answer, so that a page that is open survives a restart."""
 STRATEGY = "dral/sound"
@@ -28,11 +32,16 @@ _FAREWELL = 3.0  # seconds that the page still answers when all is done, so that
 
 @dataclasses.dataclass(frozen=True)
 class Place:
-    """Where the page is served; see :class:`querist.annotate.serve.Server`."""
+    """Where the page is served, see :class:`querist.annotate.serve.Address`, and to how many people at once."""
 
     host: str = "127.0.0.1"
     port: int = 8765
     names: Sequence[str] = ()
+    people: int = 8
+
+    def __post_init__(self) -> None:
+        if self.people < 1:
+            raise QueristError(f"nobody can answer with --people {self.people}", "let at least 1 do so")
 
 
 def main(
@@ -46,6 +55,7 @@ def main(
     host: str = "127.0.0.1",
     port: int = 8765,
     names: Sequence[str] = (),
+    people: int = 8,
     set: list[str] | None = None,
 ) -> Path:
     """Ask people, until the budget is spent or Ctrl-C; the same command goes on with what there is.
@@ -54,24 +64,24 @@ def main(
         The run's folder.
     """
     loaded = load_recipe(recipe, set or [])
-    folder, place = Path(out or f"runs/{loaded.name}-label"), Place(host, port, names)
+    folder, place = Path(out or f"runs/{loaded.name}-label"), Place(host, port, names, people)
     if (folder / "ledger.sqlite").exists():
         _check_same(folder, loaded, strategy, policy, checkpoint)
         return go_on(folder, data, place)
     found = find_data(loaded, data)
-    _web()
-    device = prepare(loaded)
-    with reading() as told:
-        setup = set_up(loaded, found, seed, labelled=False, told=told)
-    facts = {"answers": "people", "data": str(found.absolute())}
-    facts["environment"] = json.dumps(environment(device, loaded.recipe.threads))
-    if checkpoint is not None:
-        setup.task.load(Path(checkpoint))
-        facts["checkpoint"] = _digest(checkpoint)
-    name, card = _chosen(loaded, setup, strategy, policy)
-    if card is not None:
-        card.save(folder / POLICY)
-    _sit(loaded, setup, name, seed, folder, found, place, card, facts)
+    with _address(place) as address:
+        device = prepare(loaded)
+        with reading() as told:
+            setup = set_up(loaded, found, seed, labelled=False, told=told)
+        facts = {"answers": "people", "data": str(found.absolute())}
+        facts["environment"] = json.dumps(environment(device, loaded.recipe.threads))
+        if checkpoint is not None:
+            setup.task.load(Path(checkpoint))
+            facts["checkpoint"] = _digest(checkpoint)
+        name, card = _chosen(loaded, setup, strategy, policy)
+        if card is not None:
+            card.save(folder / POLICY)
+        _sit(loaded, setup, name, seed, folder, found, address, place.people, card, facts)
     return folder
 
 
@@ -82,13 +92,13 @@ def go_on(folder: Path, data: str | None = None, place: Place | None = None) -> 
     found = Path(data or about["data"])
     if not found.is_dir():
         raise QueristError(f"{found}: the run's data are not there any more", "name their folder with --data")
-    _web()
-    prepare(loaded)
-    seed = int(about["seed"])
-    with reading() as told:
-        setup = set_up(loaded, found, seed, labelled=False, told=told)
-    card = PolicyCard.load(folder / POLICY) if "policy" in about else None
-    _sit(loaded, setup, about["strategy"], seed, folder, found, place or Place(), card)
+    seed, place = int(about["seed"]), place or Place()
+    with _address(place) as address:
+        prepare(loaded)
+        with reading() as told:
+            setup = set_up(loaded, found, seed, labelled=False, told=told)
+        card = PolicyCard.load(folder / POLICY) if "policy" in about else None
+        _sit(loaded, setup, about["strategy"], seed, folder, found, address, place.people, card)
     return folder
 
 
@@ -148,13 +158,15 @@ def _chosen(
     return name, learned.train(untaught, setup, name, 0)
 
 
-def _web() -> Any:
-    """What serves the page; said before anything else is done, for it is an extra."""
+@contextmanager
+def _address(place: Place) -> Iterator["Address"]:
+    """Taken before anything is read; what serves the page is an extra, and a port may be somebody else's."""
     try:
-        from querist.annotate import serve
+        from querist.annotate.serve import Address
     except ModuleNotFoundError as error:
         raise QueristError(f"the answer page needs {error.name}", 'pip install "querist[web]"') from error
-    return serve
+    with closing(Address(place.host, place.port, place.names)) as address:
+        yield address
 
 
 def _sit(
@@ -164,25 +176,26 @@ def _sit(
     seed: int,
     folder: Path,
     data: Path,
-    place: Place,
+    address: "Address",
+    people: int,
     card: PolicyCard | None,
     facts: Mapping[str, str] | None = None,
 ) -> None:
     """Serve the page and play."""
     from querist.annotate.background import Background
+    from querist.annotate.conflicts import PairConflicts
     from querist.annotate.gate import kept_secret
     from querist.annotate.oracle import PeopleOracle
-    from querist.annotate.pair_cards import VALUES, PairCards, words
+    from querist.annotate.pair_cards import VALUES, PairCards
     from querist.annotate.run_desk import RunDesk
+    from querist.annotate.serve import Server
     from querist.annotate.sitting import Sitting
 
     make_folder(folder)
     secret, oracle = kept_secret(folder / SECRET), PeopleOracle()
     cards = PairCards(setup.task, secret)
-    desk = RunDesk(oracle, VALUES, cards.draw, "pairs")
-    server = _web().Server(
-        desk, place.host, place.port, names=place.names, secret=secret, title=loaded.name, told=_invite
-    )
+    desk = RunDesk(oracle, VALUES, cards.draw, "pairs", people=people)
+    server = Server(desk, address, secret=secret, title=loaded.name, told=_invite)
     background = Background(lambda: set_up(loaded, data, seed, labelled=False).task, loaded.recipe.threads)
     # Browsers are answered in a thread of their own; interruptions come to this one, which owns the run.
     with (
@@ -192,7 +205,7 @@ def _sit(
         page = threads.submit(server.run)
         page.add_done_callback(lambda _: oracle.close())
         try:
-            _tell(run, Sitting(run, oracle, desk, cards.card, words).play())
+            _tell(run, Sitting(run, oracle, desk, cards.card, PairConflicts(cards)).play())
             wait([page], _FAREWELL)
         finally:
             oracle.close()

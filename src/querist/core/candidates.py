@@ -15,6 +15,7 @@ from querist.core.observation import Groups
 from querist.errors import QueristError
 
 if TYPE_CHECKING:
+    from querist.core.questions import Question
     from querist.core.split import Split
     from querist.core.step import Game
     from querist.core.task import Task
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 class Candidates(ABC):
     """Offers groups. ``per_group`` says how many of each group a batch of a given size takes."""
+
+    lines = False
+    """Whether several steps can be open side by side; those that wait are the view's ``elsewhere`` (core/lines.py)."""
 
     @abstractmethod
     def build(self, game: "Game", step: int) -> Groups:
@@ -31,6 +35,16 @@ class Candidates(ABC):
             game: its view says who may still be asked, its task where units lie in an embedding.
             step: which step.
         """
+
+    def again(self, game: "Game", step: int, questions: "list[Question]") -> Groups:
+        """The groups of a step whose questions stand already, as they would be offered now.
+
+        Args:
+            game: as in :meth:`build`.
+            step: which.
+            questions: its own, none of them answered as far as the view knows.
+        """
+        return self.build(game, step)
 
     @abstractmethod
     def per_group(self, batch: int) -> int:

@@ -210,13 +210,33 @@ class Ledger:
                 "INSERT INTO answers (question, revision, blob) VALUES (?, ?, ?)", (question, revision, digest)
             )
 
-    def answers(self, game: int, after: int = 0) -> Iterator[tuple[int, int, str, str | None]]:
-        """(answer's number, question's number, unit's name, blob) of the answers newer than ``after``, oldest first."""
+    def turns(self, game: int) -> list[tuple[int, int]]:
+        """(step, number of the answer that was its last) of all answered steps, in the order in which they were."""
+        rows = self._rows(
+            "SELECT q.step, MAX(a.id) AS last FROM questions q LEFT JOIN answers a ON a.question = q.id"
+            " AND a.revision = 0 WHERE q.game = ? GROUP BY q.step HAVING COUNT(*) = COUNT(a.id) ORDER BY last",
+            game,
+        )
+        return [(row["step"], row["last"]) for row in rows]
+
+    def goes_on_from(self, game: int) -> dict[int, int]:
+        """{step: the step whose line it goes on} of those for which this is not the step before; -1: a new line."""
+        rows = self._rows("SELECT step, details FROM steps WHERE game = ? AND details LIKE '%\"after\"%'", game)
+        return {row["step"]: json.loads(row["details"])["after"] for row in rows}
+
+    def answers(
+        self, game: int, after: int = 0, until: int | None = None
+    ) -> Iterator[tuple[int, int, str, str | None]]:
+        """(answer's number, question's number, unit's name, blob) of the answers newer than ``after``, oldest first.
+
+        ``until``: none that is newer than this one.
+        """
         rows = self._rows(
             "SELECT a.id, a.question, q.unit, a.blob FROM answers a JOIN questions q ON q.id = a.question"
-            " WHERE q.game = ? AND a.id > ? ORDER BY a.id",
+            " WHERE q.game = ? AND a.id > ? AND a.id <= ? ORDER BY a.id",
             game,
             after,
+            2**62 if until is None else until,
         )
         return ((r["id"], r["question"], r["unit"], r["blob"]) for r in rows)
 

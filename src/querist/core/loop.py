@@ -13,11 +13,14 @@ from querist.core.answers import Labels
 from querist.core.finals import FinalTraining, undetermined
 from querist.core.last_step import LastStep
 from querist.core.ledger import Ledger
+from querist.core.lines import Lines
 from querist.core.lock import RunLock
+from querist.core.observation import Observation
 from querist.core.plan import Parts, Plan, check_budget
+from querist.core.policy import Selection
 from querist.core.snapshots import Snapshots, encode_arrays, read_arrays, remove_drafts, write_atomically
 from querist.core.split import Role
-from querist.core.step import Game, OpenStep, open_step, settle
+from querist.core.step import Game, advance
 from querist.core.update import Updates
 from querist.errors import QueristError
 
@@ -50,9 +53,9 @@ class Deployment:
         durable: survive power cuts after every answer (for people) and not only kills.
         initial: a file in which runs that share recipe and seed share their initial state: used if it is there, made
             if it is not. The same is computed without it.
-        people: answer, so one waits for them: :meth:`play` goes on after a ``waiting`` when it is asked for the next
-            event, :meth:`correct` takes answers of the last step back if it was held (:meth:`LastStep.hold`), and a
-            step that stands in the ledger is not chosen again.
+        people: answer, so one waits for them, and several questions may be open side by side (:attr:`lines`):
+            :meth:`play` goes on after a ``waiting`` when it is asked for the next event, and a step that stands in the
+            ledger is not chosen again.
         updates: where the model learns.
 
     Raises:
@@ -73,13 +76,13 @@ class Deployment:
         updates: Updates | None = None,
     ) -> None:
         self._initial, self._people, self._updates = initial, people, updates or Updates()
-        self._newest: set[int] = set()
         self._task = parts.task  # the one that is in use now: updates may bring another
         self.game: Game | None = None
         """What is played, once :meth:`play` plays it."""
-        self.opened: OpenStep | None = None
-        """The step whose answers are waited for."""
+        self.lines: Lines | None = None
+        """The questions that people have before them, once :meth:`play` plays."""
         self.last = LastStep(parts.policy, parts.featuriser)
+        """The step whose answers may be taken back, where people answer."""
         self._since: list[dict[str, Any]] = []  # what the steps logged that are not closed yet
         self.folder, self.parts, self.plan = folder, parts, plan
         parts.policy.check(parts.task)
@@ -145,10 +148,10 @@ class Deployment:
         self._tidy()
         remove_drafts(self.folder / "models")  # of a killed process; while this one plays it may be writing one
         step = closings[-1][0] + 1
-        self._since, self.opened = [], None
+        self._since = []
         game = self.game = self._game(step)
-        newest = max((q.step for q in self.ledger.questions(self._game_id, game.pool)), default=-1)
-        self._newest = {newest - 1, newest} if self._people else set()  # so that a kill takes nobody's chance to undo
+        self.last = LastStep(self.parts.policy, self.parts.featuriser)
+        self.lines = Lines(game, self.last, self._choose) if self._people else None
         self._updates.begin(game, step)
         budget = self.plan.marks[-1]
         while True:
@@ -210,39 +213,34 @@ class Deployment:
             stands=self._people,
         )
 
+    def _choose(self, game: Game, step: int, seen: Observation, k: int) -> Selection:
+        return self.parts.policy.select(seen, k, game.stream("policy", step))
+
     def _step(self, game: Game, step: int) -> Event:
-        policy = self.parts.policy
-        if self.opened is None:
-            self.last.opening()
-            self.opened = open_step(game, step, lambda seen, k: policy.select(seen, k, game.stream("policy", step)))
-        if step in self._newest:
-            self.last.hold()
-        outcome = settle(game, self.opened)
+        """Play one step; ``step`` counts them as they are answered, which people may do in another order."""
+        if self.lines is not None:
+            outcome = self.lines.play()
+        else:
+            outcome = advance(game, step, lambda seen, k: self._choose(game, step, seen, k))
         if outcome is None:
             return Event("waiting", game.view.spent, {"step": step})
-        self.opened, self._task = None, game.task
+        self._task = game.task
         if not outcome.questions:
             if self._since:
                 self._close(step - 1)
             return Event("done", game.view.spent, {"exhausted": True})
-        log: dict[str, Any] = outcome.log | policy.learn(game, outcome, game.stream("learn", step))
+        stream = game.stream("learn", outcome.step)
+        log: dict[str, Any] = outcome.log | self.parts.policy.learn(game, outcome, stream)
         self._since.append(log)
         spent = game.view.spent
         marked = any(spent - sum(q.cost for q in outcome.questions) < mark <= spent for mark in self.plan.marks)
         closes, updates = (marked or (step + 1) % n == 0 for n in (self.plan.close_every, self.plan.update_every))
-        self.last.settled(outcome, closes or updates)
+        self.last.settled(outcome, closes or updates, log)
         if closes:
             self._close(step)
         if updates:
             self._updates.begin(game, step + 1)
         return Event("step", spent, {"step": step, **log})
-
-    def correct(self, question: int, answer: np.ndarray | None, revision: int) -> None:
-        """Replace an answer to one of ``last.questions``; what was asked since stands, and is offered again."""
-        assert self.game is not None
-        self._since[-1] = self.last.correct(self.game, question, answer, revision)
-        self.last.reopen(self.opened)
-        self.opened = None
 
     def _close(self, step: int) -> None:
         """Write a snapshot and close a step, and with it those before it that stood open."""

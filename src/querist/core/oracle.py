@@ -21,6 +21,10 @@ class Oracle(ABC):
     def collect(self) -> Iterator[tuple[int, np.ndarray | None]]:
         """The answers that have come: (question's id, answer); None where the labeller cannot tell."""
 
+    def corrections(self) -> Iterator[tuple[int, np.ndarray | None, int]]:
+        """Answers that replace others and have come: (question's id, answer, revision), for ``Ledger.answer``."""
+        return iter(())
+
 
 class SimulatedOracle(Oracle):
     """Reveals what the data already know, at once.

@@ -18,6 +18,7 @@ from querist.core.oracle import Oracle
 from querist.core.policy import Selection
 from querist.core.pool import Pool
 from querist.core.split import Split
+from querist.core.standing import recorded
 from querist.core.task import Task
 from querist.core.update import Updates
 from querist.core.view import GameView
@@ -34,7 +35,8 @@ class Game:
         batch: questions per step.
         update: optimiser steps after each step's answers; ``update_every`` steps of the game (1: after each).
         given: sources that are labelled from the start and that the task trains on.
-        next_step: on resuming, the step that is played next, of which questions may stand in the ledger already.
+        next_step: on resuming, the step that is played next, of which questions may stand in the ledger already; where
+            ``stands`` says that people answer, the number of steps that were answered before.
         update_lag: updates take effect so many windows after the answers they learn from (0 or 1).
         updates: where the model learns.
         stands: what stands in the ledger is not chosen again, on resuming: with people the choice may go back to an
@@ -61,7 +63,7 @@ class Game:
     stands: bool = False
 
     def __post_init__(self) -> None:
-        self.view = GameView(self.ledger, self.id, self.pool, self.split, self.given, self.next_step)
+        self.view = GameView(self.ledger, self.id, self.pool, self.split, self.given, self.next_step, self.stands)
 
     def stream(self, name: str, step: int) -> np.random.Generator:
         """The random stream of a purpose at a step of this game."""
@@ -164,7 +166,7 @@ def open_step(
     began = time.perf_counter()
     observation = seen or offer(game, step)
     asked = game.ledger.questions(game.id, game.pool, step) if game.stands else []
-    selection = _recorded(observation, asked) if asked else choose(observation, game.candidates.per_group(game.batch))
+    selection = recorded(observation, asked) if asked else choose(observation, game.candidates.per_group(game.batch))
     asking = _affordable(game, _listed(observation, selection))
     selected = time.perf_counter()
     return OpenStep(step, observation, selection, _ask(game, step, asking, observation), began, selected)
@@ -176,36 +178,48 @@ def settle(game: Game, opened: OpenStep) -> Outcome | None:
     Returns:
         What happened; None if some answers have not come yet.
     """
+    return apply(game, opened, opened.step) if _answer(game, opened.questions) else None
+
+
+def apply(game: Game, opened: OpenStep, turn: int, until: int | None = None) -> Outcome:
+    """Take the answers of a step into account, all of which are in the ledger, and let the model learn, if it is time.
+
+    Args:
+        game: where; ``opened`` the step.
+        turn: how many steps were answered before it.
+        until: the newest answer that may be known.
+    """
     questions = opened.questions
-    if not _answer(game, questions):
-        return None
     for question in questions:
         game.view.note_asked(question)
-    game.view.refresh()
+    game.view.refresh(until)
     log = {"seconds_select": opened.selected - opened.began}
     if questions:
-        log |= game.updates.finish(game, opened.step)
+        log |= game.updates.finish(game, turn)
     answers = [game.view.answer(q.id) for q in questions]
     log["seconds_step"] = time.perf_counter() - opened.began
     return Outcome(opened.step, opened.observation, opened.selection, questions, answers, log)
 
 
-def _recorded(observation: Observation, questions: list[Question]) -> Selection:
-    """The selection that questions came from; where one is not offered, nothing is selected in its place."""
-    groups = observation.groups
-    picks: list[list[tuple[int, float]]] = [[] for _ in groups.mask]
-    for q in questions:
-        own = groups.mask if groups.context is None else groups.mask & (np.array(groups.context) == q.context)[:, None]
-        where = np.argwhere(own & (groups.units == q.unit))
-        if len(where):
-            picks[int(where[0, 0])].append((int(where[0, 1]), q.score or 0.0))
-    width = max(1, *map(len, picks))
-    indices = np.full((len(picks), width), -1, dtype=np.int64)
-    scores = np.zeros(indices.shape)
-    for g, row in enumerate(picks):
-        for j, (place, score) in enumerate(row):
-            indices[g, j], scores[g, j] = place, score
-    return Selection(indices, None if any(q.score is None for q in questions) else scores)
+def reopen(game: Game, step: int, questions: list[Question]) -> OpenStep:
+    """A step whose questions stand in the ledger, seen with what is known now.
+
+    Where the model has changed since, a question may be about a unit that is not offered any more: then nothing is
+    selected in its place.
+
+    Raises:
+        QueristError: it was asked with the same things known, and yet other groups were offered.
+    """
+    began = time.perf_counter()
+    groups = game.candidates.again(game, step, questions)
+    noted = game.ledger.step_details(game.id, step) or {}
+    if "after" not in noted and game.view.turns == step and noted["offer"] != groups.digest():
+        raise QueristError(
+            f"{game.ledger.path}: step {step} was chosen from others than would be offered now",
+            "resume with the versions, device and threads of 'querist status', and the data the run began with",
+        )
+    observation = game.featuriser.observe(game, groups, step)
+    return OpenStep(step, observation, recorded(observation, questions), questions, began, time.perf_counter())
 
 
 def _listed(observation: Observation, selection: Selection) -> list[Asking]:
@@ -227,13 +241,14 @@ def _affordable(game: Game, asking: list[Asking]) -> list[Asking]:
     _, budget = game.ledger.money(game.id)
     costs = np.cumsum(game.pool.costs(np.array([a.unit for a in asking], dtype=np.int64)))
     # What the view says is spent, because steps that are played again have been paid in the ledger.
-    return asking[: int(np.searchsorted(costs, budget - game.view.spent, side="right"))]
+    left = budget - game.view.spent - sum(q.cost for q in game.view.elsewhere)
+    return asking[: int(np.searchsorted(costs, left, side="right"))]
 
 
 def _ask(game: Game, step: int, asking: list[Asking], observation: Observation) -> list[Question]:
     noted = game.ledger.step_details(game.id, step)
     if noted is None:
-        return game.ledger.ask(game.id, step, game.pool, asking, {"offer": observation.groups.digest()})
+        return game.ledger.ask(game.id, step, game.pool, asking, _details(game, step, observation))
     questions = game.ledger.questions(game.id, game.pool, step)
     now, then = [a.unit for a in asking], [q.unit for q in questions]
     if now != then or noted["offer"] != observation.groups.digest():
@@ -245,6 +260,14 @@ def _ask(game: Game, step: int, asking: list[Asking], observation: Observation) 
             "resume with the versions, device and threads of 'querist status', and the data the run began with",
         )
     return questions
+
+
+def _details(game: Game, step: int, observation: Observation) -> dict[str, object]:
+    """What the ledger notes of a step: what was offered and, if others wait beside it, whose line it goes on."""
+    details: dict[str, object] = {"offer": observation.groups.digest()}
+    last = game.view.last_question
+    after = -1 if last is None else last.step
+    return details | ({"after": after} if game.view.elsewhere or after != step - 1 else {})
 
 
 def _answer(game: Game, questions: list[Question]) -> bool:

@@ -44,36 +44,36 @@ class Update:
         )
 
 
-def due(game: "Game", step: int) -> Update | None:
+def due(game: "Game", turn: int) -> Update | None:
     """The update that takes effect once a step is answered.
 
-    The steps between two updates are a *window*. With an ``update_lag`` of 1 the update at the end of a window learns
-    from the answers as they stood at its beginning, by the model that asked since: nothing of it depends on the
-    window, so it can be worked out meanwhile.
+    Steps count in the order in which they are answered: each is a turn. The turns between two updates are a *window*.
+    With an ``update_lag`` of 1 the update at the end of a window learns from the answers as they stood at its
+    beginning, by the model that asked since: nothing of it depends on the window, so it can be worked out meanwhile.
 
     Args:
-        game: where; all steps up to the one before the window have been answered.
-        step: which; with a lag it may still lie ahead.
+        game: where; all turns up to the one before the window are over.
+        turn: which; with a lag it may still lie ahead.
 
     Returns:
         None within windows, and with a lag at the end of the first one.
     """
     every, lag = game.update_every, game.update_lag
-    last = step - lag * every  # the last step whose answers count
-    if (step + 1) % every or last < 0:
+    last = turn - lag * every  # the last turn whose answers count
+    if (turn + 1) % every or last < 0:
         return None
-    known = game.view.spent_after(last) if lag else None
-    window = _questions(game, range(last + 1 - every, last + 1))
+    known = game.view.spent_after(game.view.step_of(last)) if lag else None
+    window = _questions(game, [game.view.step_of(t) for t in range(last + 1 - every, last + 1)])
     return Update(
         game.view.labels(known),
-        game.view.bought(q.id for q in window),
+        game.view.bought((q.id for q in window), known),
         game.view.unlabelled(known),
         game.update,
         game.stream("fit", last),
     )
 
 
-def _questions(game: "Game", steps: range) -> "list[Question]":
+def _questions(game: "Game", steps: list[int]) -> "list[Question]":
     return [question for step in steps for question in game.ledger.questions(game.id, game.pool, step)]
 
 
@@ -83,13 +83,13 @@ class Updates:
     People are not kept waiting like this: :class:`querist.annotate.background.Background` does the same meanwhile.
     """
 
-    def begin(self, game: "Game", step: int) -> None:
-        """Told which step comes next when a game is taken up and after each window: the next update may begin."""
+    def begin(self, game: "Game", turn: int) -> None:
+        """Told which turn comes next when a game is taken up and after each window: the next update may begin."""
         return
 
-    def finish(self, game: "Game", step: int) -> dict[str, float]:
+    def finish(self, game: "Game", turn: int) -> dict[str, float]:
         """After a step was answered: from now on the game's task is the updated one, if one is due; what to log."""
-        update = due(game, step)
+        update = due(game, turn)
         return {} if update is None else update.fit(game.task)
 
     def measure(

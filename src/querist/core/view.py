@@ -1,7 +1,7 @@
 """A running view of one game's ledger, so that a step costs what is new and not what is old."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -23,37 +23,68 @@ class GameView:
         split: their sources' roles.
         given: sources that count as labelled from the start.
         before: leave out what this step and later ones asked: they are about to be played again.
+        by_answers: ``before`` counts steps as they were answered and not as they were asked, and no answer is known
+            that came after the last of them: people answer side by side (see :mod:`querist.core.lines`).
     """
 
     def __init__(
-        self, ledger: Ledger, game: int, pool: Pool, split: Split, given: np.ndarray, before: int | None = None
+        self,
+        ledger: Ledger,
+        game: int,
+        pool: Pool,
+        split: Split,
+        given: np.ndarray,
+        before: int | None = None,
+        by_answers: bool = False,
     ) -> None:
         self._ledger, self._game, self.pool, self.split = ledger, game, pool, split
         self._given = given
-        self._last = 0
+        self.heard = 0
+        """The number of the newest answer that is known."""
         self._order: list[int] = []  # questions in the order of their first answer
         self._answers: dict[int, tuple[int, np.ndarray | None]] = {}
+        self._revised: dict[int, list[tuple[int, np.ndarray | None]]] = {}  # all answers of those that have several
+        self._numbers: dict[int, int] = {}  # of the latest answers
         self._asked: set[int] = set()
         self._early: list[tuple[int, int, str, str | None]] = []  # answers to questions that are not noted yet
         self._under: Counter[str] = Counter()
         self._about: dict[int, int] = {}  # unit -> its question
         self.last_question: Question | None = None
-        """The question that was asked last."""
+        """The question that the next step goes on from: the last one, or the last of its line."""
+        self.elsewhere: Sequence[Question] = ()
+        """Questions of other lines that wait for their answers while a step is offered."""
         self._spent = 0
         self._paid: dict[int, int] = {}  # what had been spent once a question was asked
         self._spent_after: dict[int, int] = {}  # and once a step was
+        self._heard_at: dict[int, int] = {}  # the newest answer when so much had been spent
+        self._turns: list[int] = []  # steps, in the order in which they were answered
         self._per_source = np.zeros(pool.source_count, dtype=np.int64)
         self._free: np.ndarray | None = None
         if isinstance(pool, ColumnarPool):
             self._free = np.repeat(split.roles == Role.POOL, len(pool.parts))
+        if by_answers:
+            self._note_turns(ledger.turns(game)[:before])
+            return
         known = [q for q in ledger.questions(game, pool) if before is None or q.step < before]
         for question in known:
             self.note_asked(question)
         self.refresh()
 
+    def _note_turns(self, turns: list[tuple[int, int]]) -> None:
+        steps: dict[int, list[Question]] = {}
+        for question in self._ledger.questions(self._game, self.pool) if turns else []:
+            steps.setdefault(question.step, []).append(question)
+        for step, last in turns:
+            for question in steps[step]:
+                self.note_asked(question)
+            self._heard_at[self._spent] = last
+        self.refresh(turns[-1][1] if turns else 0)
+
     def note_asked(self, question: Question) -> None:
         """A question now stands in the ledger; in the order in which they were asked."""
         unit = question.unit
+        if not self._turns or self._turns[-1] != question.step:
+            self._turns.append(question.step)
         self._asked.add(unit)
         self._about[unit] = question.id
         self.last_question = question
@@ -65,23 +96,30 @@ class GameView:
         if self._free is not None:
             self._free[unit] = False
 
-    def refresh(self) -> None:
+    def refresh(self, until: int | None = None) -> None:
         """Read the answers that came since the last time; a correction replaces what it corrects.
 
         Answers to questions that are not noted yet wait until they are: a step that is played again must not see what
         was answered after it.
+
+        Args:
+            until: nor any answer that is newer than this one.
         """
-        new = self._early + list(self._ledger.answers(self._game, self._last))
+        new = self._early + list(self._ledger.answers(self._game, self.heard, until))
         self._early = []
         for number, question, name, blob in new:
-            self._last = max(self._last, number)
+            self.heard = max(self.heard, number)
             if question not in self._paid:
                 self._early.append((number, question, name, blob))
                 continue
             if question not in self._answers:
                 self._order.append(question)
             answer = None if blob is None else self._ledger.decode(blob)
-            self._answers[question] = (self.pool.unit(name), answer)
+            if question in self._answers:
+                first = self._numbers[question], self._answers[question][1]
+                self._revised.setdefault(question, [first]).append((number, answer))
+            self._answers[question], self._numbers[question] = (self.pool.unit(name), answer), number
+        self._heard_at.setdefault(self._spent, self.heard)
 
     def answered(self, question: int) -> bool:
         """Whether a question has an answer, be it "cannot tell"."""
@@ -108,6 +146,15 @@ class GameView:
     def spent_after(self, step: int) -> int:
         """What had been spent once a step was asked that asked something; KeyError if none did."""
         return self._spent_after[step]
+
+    def step_of(self, turn: int) -> int:
+        """The step that was answered after ``turn`` others; IndexError if it is still to come."""
+        return self._turns[turn]
+
+    @property
+    def turns(self) -> int:
+        """How many steps were answered."""
+        return len(self._turns)
 
     @property
     def asked(self) -> int:
@@ -141,10 +188,11 @@ class GameView:
         """Everything labelled, in the order of the answers; "cannot tell" teaches nothing and is left out.
 
         Args:
-            spent: only what the first so much of the budget bought.
+            spent: only what the first so much of the budget bought, and as it was known then: without the corrections
+                that came later.
         """
         known = [q for q in self._order if spent is None or self._paid[q] <= spent]
-        return self._labels(known, self._given)
+        return self._labels(known, self._given, spent)
 
     def unlabelled(self, spent: int | None = None) -> np.ndarray | None:
         """The sources of which something may still be asked, ascending; None where the pool cannot be listed.
@@ -160,12 +208,26 @@ class GameView:
             free[[unit for unit, question in self._about.items() if self._paid[question] > spent]] = True
         return np.unique(self.pool.sources(np.flatnonzero(free))[:, 0])
 
-    def bought(self, questions: Iterable[int]) -> Labels:
-        """The labels that these questions bought, in the order of the answers, and nothing given."""
-        wanted = set(questions)
-        return self._labels([q for q in self._order if q in wanted], self._given[:0])
+    def bought(self, questions: Iterable[int], spent: int | None = None) -> Labels:
+        """The labels that these questions bought, in the order of the answers, and nothing given.
 
-    def _labels(self, questions: list[int], given: np.ndarray) -> Labels:
-        known = [self._answers[q] for q in questions if self._answers[q][1] is not None]
+        Args:
+            questions: which.
+            spent: as it was known when so much of the budget was spent.
+        """
+        wanted = set(questions)
+        return self._labels([q for q in self._order if q in wanted], self._given[:0], spent)
+
+    def _labels(self, questions: list[int], given: np.ndarray, spent: int | None) -> Labels:
+        said = self._answers
+        if spent is not None and self._revised:
+            until = next((heard for at, heard in self._heard_at.items() if at >= spent), self.heard)
+            said = said | {q: (said[q][0], _as_of(told, until)) for q, told in self._revised.items()}
+        known = [said[q] for q in questions if said[q][1] is not None]
         units = np.array([unit for unit, _ in known], dtype=np.int64)
         return Labels(units, tuple(answer for _, answer in known if answer is not None), given)
+
+
+def _as_of(told: list[tuple[int, np.ndarray | None]], until: int) -> np.ndarray | None:
+    """The answer that was in force; the first one where all are newer."""
+    return next((answer for number, answer in reversed(told) if number <= until), told[0][1])

@@ -13,6 +13,8 @@ from querist.core.task import Task
 from querist.pairs.neighbourhoods import Neighbourhoods, NeighbourIndex, pair_pool
 from querist.pairs.settings import PairSettings
 
+_VISITS = 32  # that are kept in mind; more lines are seldom open at once
+
 
 @dataclass(frozen=True, eq=False)
 class Offered:
@@ -41,7 +43,7 @@ class PairSpace:
         self.settings = settings or PairSettings()
         self._index = NeighbourIndex(self.settings)
         self._orders: WeakKeyDictionary[Game, np.ndarray] = WeakKeyDictionary()
-        self._visits: WeakKeyDictionary[Game, list[Question]] = WeakKeyDictionary()
+        self._visits: WeakKeyDictionary[Game, dict[str | None, list[Question]]] = WeakKeyDictionary()
 
     def neighbourhoods(self, game: Game) -> Neighbourhoods:
         """The pool as the task sees it now."""
@@ -59,20 +61,38 @@ class PairSpace:
             self._orders[game] = sources[np.argsort(keys, kind="stable")]
         return self._orders[game]
 
-    def visit(self, game: Game) -> list[Question]:
-        """The questions since the last change of anchor, in their order; empty before the first question.
+    def visit(self, game: Game, last: Question | None = None) -> list[Question]:
+        """The questions of a line since its last change of anchor, in their order; empty before the first question.
 
         Read from the ledger, one step back after another, unless the visit is one question longer than when it was
         last read.
+
+        Args:
+            game: where.
+            last: the last question of the line; None: of the line that the next step goes on.
         """
-        last = game.view.last_question
+        last = last or game.view.last_question
         if last is None:
             return []
-        kept = self._visits.get(game, [])
+        visits = self._visits.setdefault(game, {})
+        kept = visits.pop(last.context, [])
         if not kept or kept[-1].id != last.id:
-            known = bool(kept) and kept[-1].context == last.context and kept[-1].step == last.step - 1
-            self._visits[game] = kept = [*kept, last] if known else _read_visit(game, last)
+            known = bool(kept) and kept[-1].step == last.step - 1
+            kept = [*kept, last] if known else _read_visit(game, last)
+        visits[last.context] = kept
+        for oldest in list(visits)[:-_VISITS]:
+            del visits[oldest]
         return kept
+
+    def newest_anchor(self, game: Game) -> int | None:
+        """The anchor whose visit began last, on whichever line; None before the first question."""
+        ends = [*game.view.elsewhere, *([game.view.last_question] if game.view.last_question else [])]
+        visits = [self.visit(game, question) for question in ends]
+        if not visits:
+            return None
+        context = max(visits, key=lambda visit: visit[0].step)[0].context
+        assert context is not None, "pairs are asked under an anchor"
+        return game.pool.source(context)
 
     def offered(self, game: Game, anchor: int) -> Offered:
         """The nearest n_s neighbours of an anchor, or the next shell of n_s if all of these were asked about.
@@ -92,10 +112,11 @@ class PairSpace:
 
 
 def _read_visit(game: Game, last: Question) -> list[Question]:
-    visit = [last]
-    for step in range(last.step - 1, -1, -1):
-        before = game.ledger.questions(game.id, game.pool, step)
+    visit, step = [last], last.step
+    while True:
+        noted = game.ledger.step_details(game.id, step) or {}
+        step = noted.get("after", step - 1)
+        before = game.ledger.questions(game.id, game.pool, step) if step >= 0 else []
         if not before or before[-1].context != last.context:
-            break
+            return visit
         visit = [*before, *visit]
-    return visit

@@ -1,5 +1,6 @@
 // One question after another. This file knows the order of things; the others know the server, the pictures, the page.
 
+import * as conflicts from "./conflicts.js";
 import { Pictures, decoded } from "./pictures.js";
 import { Connection, Refused, call, unsent } from "./server.js";
 import * as view from "./view.js";
@@ -39,11 +40,15 @@ async function show(next) {
   later();
   view.progress(next.progress, next.title);
   view.undo(next.undo, true);
+  conflicts.show(torn(next), address, correct);
   if (next.asked) return ask(next.asked, mine);
   const { reason, note } = next.nothing;
   if (reason === "waiting") pause("waiting", "One moment", note || WAITING);
   else pause("done", "All done. Thank you!", note || `${next.progress.answered} ${next.progress.unit} answered.`);
 }
+
+/** What contradicts what; said when nothing is being corrected. */
+const torn = ({ asked, conflicts }) => (asked?.revision ? [] : conflicts);
 
 function pause(kind, title, text) {
   view.pause(kind, title, text);
@@ -96,6 +101,7 @@ function signedOut() {
   state = null;
   works = () => false;
   view.undo(null);
+  conflicts.show([], address, correct);
   pause("closed", "Please open a new link", SIGN_IN + (kept ? ` Your last answer (“${kept.label}”) is kept until then.` : ""));
 }
 
@@ -147,17 +153,25 @@ async function send(item) {
   await show(next);
 }
 
-async function takeBack() {
-  if (busy || !state?.undo) return;
-  const { question, revision } = state.undo;
+function takeBack() {
+  if (state?.undo) return reopen(state.undo, "The last answer will be taken back.", "It is too late to take that answer back.");
+}
+
+/** An answer that contradicts others shall be given again. */
+function correct(answer) {
+  return reopen(answer, "The question will be asked again.", "That answer was corrected meanwhile.");
+}
+
+async function reopen({ question, revision }, meanwhile, late) {
+  if (busy || !state) return;
   turn++;
-  busy = "The last answer will be taken back.";
+  busy = meanwhile;
   works = () => false;
   view.undo(state.undo, false);
   try {
     const next = await connection.insist(() => call("/api/undo", { question, revision }));
     busy = null;
-    view.notice(next.undone ? "" : "It is too late to take that answer back.");
+    view.notice(next.undone ? "" : late);
     await show(next);
   } catch (error) {
     busy = null;
@@ -189,6 +203,7 @@ async function beat() {
   if (same(next, state)) {
     later();
     view.progress(next.progress, next.title);
+    conflicts.show(torn(next), address, correct);
     return;
   }
   if (state.asked && next.run === state.run) view.notice("The question before this one went to another window.");
@@ -230,7 +245,7 @@ const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, mil
 const folded = (key) => (key.length === 1 ? key.toLowerCase() : key);
 
 addEventListener("keydown", (event) => {
-  if (event.repeat || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+  if (conflicts.looking() || event.repeat || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
   const key = folded(event.key);
   if ((key === "Enter" || key === " ") && event.target.closest?.("button")) return; // it presses that button
   const choice = state?.asked?.choices.find((offered) => folded(offered.key) === key);

@@ -10,14 +10,14 @@ const STATES = { open: "", present: "asked now", yes: "answered yes", no: "answe
 
 const $ = (id) => document.getElementById(id);
 
-function make(tag, name, ...children) {
+export function make(tag, name, ...children) {
   const node = document.createElement(tag);
   if (name) node.className = name;
   node.append(...children);
   return node;
 }
 
-function sign(tone) {
+export function sign(tone) {
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   svg.setAttribute("viewBox", "0 0 20 20");
   svg.setAttribute("aria-hidden", "true");
@@ -99,7 +99,7 @@ function figure({ alt, caption }, image) {
 }
 
 /** How many columns spread the buttons over as few rows as possible, evenly. */
-const columns = (count, most) => Math.ceil(count / Math.ceil(count / most));
+export const columns = (count, most) => Math.ceil(count / Math.ceil(count / most));
 
 let buttons = [];
 
@@ -134,9 +134,22 @@ export function chosen(place) {
 }
 
 const shown = new Map(); // the strip's pictures by name
+let moved = false; // somebody looks elsewhere in the strip
+
+/** The present picture into the middle: pictures that come later push it aside. */
+function centre() {
+  const list = $("neighbours");
+  const present = list.querySelector("[data-state=present]");
+  if (!present || moved) return;
+  const [inner, outer] = [present.getBoundingClientRect(), list.getBoundingClientRect()];
+  list.scrollLeft += inner.left + inner.width / 2 - outer.left - outer.width / 2;
+}
+for (const what of ["pointerdown", "wheel", "keydown"]) $("neighbours").addEventListener(what, () => (moved = true), { passive: true });
+addEventListener("resize", centre);
 
 export function strip(asked, addresses) {
   const list = $("neighbours");
+  moved = false;
   $("strip").hidden = !asked.context.length;
   $("strip-title").textContent = asked.context_title;
   const items = asked.context.map(({ name, alt, state }) => {
@@ -144,6 +157,7 @@ export function strip(asked, addresses) {
     if (!item) {
       const image = new Image();
       image.draggable = false;
+      image.onload = centre;
       item = make("li", "", image);
       addresses(name).then((address) => (image.src = address), () => {});
     }
@@ -159,8 +173,7 @@ export function strip(asked, addresses) {
   for (const [name, item] of items) shown.set(name, item);
   const nodes = items.map(([, item]) => item);
   if (nodes.length !== list.children.length || nodes.some((node, i) => node !== list.children[i])) list.replaceChildren(...nodes);
-  const present = list.querySelector("[data-state=present]");
-  if (present) list.scrollTo({ left: present.offsetLeft - list.offsetLeft - (list.clientWidth - present.clientWidth) / 2 });
+  centre();
 }
 
 /** Forget the strip's pictures. */
