@@ -59,7 +59,7 @@ def test_it_trains_a_card_that_loads_and_plays(tmp_path, profile):
 
 @pytest.mark.parametrize("team", ["no_context", "top", "single"])
 def test_the_other_teams_of_the_ablation_play_too(tmp_path, team):
-    card = a_card(tmp_path / "games", changes={"team": team, "check_games": 1})
+    card = a_card(tmp_path / "games", changes={"team": team, "parameters": "own", "check_games": 1})
     agents = 3 if team == "no_context" else 1
     assert card.tensors["team/last_bias"].shape == (agents, 1, 1)
     asked, events = deployed(tmp_path / "run", card)
@@ -136,8 +136,14 @@ def test_each_rule_that_a_stage_may_break(tmp_path):
     assert not (tmp_path / "games.sqlite").exists()
 
 
-def test_a_card_is_refused_by_another_body_or_batch(tmp_path):
+def test_a_team_that_shares_its_parameters_chooses_any_number(tmp_path):
     card = a_card(tmp_path)
+    assert card.tensors["team/last_bias"].shape == (1, 1, 1)
+    MatalPolicy(card).own_candidates("sound", 40)
+
+
+def test_a_card_is_refused_by_another_body_or_batch(tmp_path):
+    card = a_card(tmp_path, changes={"parameters": "own"})
     policy = MatalPolicy(card)
     with pytest.raises(QueristError, match="team of 3 agents"):
         policy.own_candidates("sound", 4)

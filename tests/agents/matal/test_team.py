@@ -137,7 +137,49 @@ def test_a_team_needs_its_standardisers():
 def test_how_many_agents_a_team_has(kind, agents):
     schema = Schema((Field("a", (4,)), Field("b")), (Field("s", (9,)),))
     with seeded(0):
-        team = build_team(schema, replace(SOUND, team=kind), 20)
-    assert team.agents == agents
+        team = build_team(schema, replace(SOUND, team=kind, parameters="own"), 20)
+        shared = build_team(schema, replace(SOUND, team=kind), 20)
+    assert (team.agents, shared.agents) == (agents, 1)
     each = 16 * 10 + 16 + 128 * (16 + 5 + 9) + 128 + 64 * 128 + 64 + 64 + 1  # z, and three layers over [z, a, s]
     assert sum(p.numel() for p in team.parameters()) == agents * each
+
+
+def test_sharing_is_having_the_same_parameters():
+    """A shared team chooses and learns as one does whose agents all have equal parameters."""
+    schema = Schema((Field("a", (4,)),), (Field("s", (9,)),))
+    shared_settings, own_settings = replace(SOUND, parameters="shared"), replace(SOUND, parameters="own")
+    with seeded(0):
+        shared = build_team(schema, shared_settings, 3)
+        own = build_team(schema, own_settings, 3)
+    with torch.no_grad():
+        for one, many in zip(shared.parameters(), own.parameters(), strict=True):
+            many.copy_(one.expand_as(many))
+    rows = np.random.default_rng(0).normal(size=(12, 4)).astype(np.float32)
+    for team in (shared, own):
+        team.set_standardiser(torch.zeros(2, 9), torch.from_numpy(rows))
+    first, second = (
+        choose(team, chosen, np.zeros(9, np.float32), rows, 3)
+        for team, chosen in ((shared, shared_settings), (own, own_settings))
+    )
+    np.testing.assert_array_equal(first.places, second.places)
+    np.testing.assert_allclose(first.values, second.values, rtol=1e-5)
+    taken = torch.from_numpy(rows[first.places])[:, None]
+    known = contexts(taken, SOUND)
+    torch.testing.assert_close(shared(torch.zeros(1, 9), taken, known), own(torch.zeros(1, 9), taken, known))
+
+
+def test_candidates_are_dealt_out_and_each_agent_chooses_from_its_hand():
+    team, rows = a_team(), candidates(9)
+    dealt = replace(SOUND, offer="dealt")
+    found = choose(team, dealt, state(), rows, 3, rng=np.random.default_rng(5)).places
+    hands = np.random.default_rng(5).permutation(9) % 3
+    assert hands[found].tolist() == [0, 1, 2]
+    scores = team.scorer(torch.from_numpy(state()))
+    standard = team.candidate_standardiser(torch.from_numpy(rows))
+    mine = np.flatnonzero(hands == 0)
+    worth = scores(0, standard, torch.zeros(standard.shape[1]))
+    assert found[0] == mine[int(worth[mine].argmax())]
+    everybody = choose(team, replace(dealt, offer="all"), state(), rows, 3, rng=np.random.default_rng(5)).places
+    np.testing.assert_array_equal(everybody, choose(team, dealt, state(), rows, 3).places)
+    few = choose(team, dealt, state(), rows[:2], 3, rng=np.random.default_rng(5)).places
+    assert sorted(few.tolist()) == [0, 1]  # a hand for each, and nobody else has one

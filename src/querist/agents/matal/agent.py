@@ -126,7 +126,7 @@ def _check(games: Rehearsal, team: TeamQ, settings: Matal) -> dict[str, Any]:
     uniform = dataclasses.replace(settings, exploration="uniform")
 
     def greedy(seen: Observation, k: int, stream: np.random.Generator) -> np.ndarray:
-        return choose(team, settings, *moment(seen), k).places
+        return choose(team, settings, *moment(seen), k, rng=stream).places
 
     def chance(seen: Observation, k: int, stream: np.random.Generator) -> np.ndarray:
         rows = moment(seen)[1]

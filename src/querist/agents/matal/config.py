@@ -23,6 +23,8 @@ class Matal:
         without: leave one group of numbers out of state or candidates, as in the paper's Table 1.
         team: ``context``: N agents, each seeing the mean of the earlier ones' choices. ``no_context``: they do not see
             it. ``top``: one agent, whose N best are asked. ``single``: one agent that asks one image per step.
+        parameters: each agent has its ``own``, as printed, and learns from its own images alone; or they are ``shared``
+            and learned from the images of all, and the context tells agents apart.
         first_width: hidden units behind the 16 of the context; ``second_width`` those of the next layer.
         reward: ``metric``: a step's rise of the metric, which the team is paid together, as printed. ``influence``:
             each agent is paid what the label of its own image is worth on the reward set, to first order (see
@@ -31,6 +33,9 @@ class Matal:
             in the noise of the reward set, and says nothing about one image of twenty.
         reduction: the team's value is the ``sum`` of its agents' values, or their ``mean``, which keeps its scale
             whatever N is.
+        offer: ``all``: every agent chooses from all candidates, so that those who think alike choose alike. ``dealt``:
+            candidates are dealt out among the agents at random in every step, and each chooses from its own hand, as
+            each question of RALIS has a pool of its own.
         candidates: at most so many images are offered per step of a deployment, a uniform subset of the pool; 0: all.
         episodes: games of the ordinary training, or of the adaptation behind meta-learning.
         steps: questions of N images in a game (T).
@@ -72,10 +77,12 @@ class Matal:
         "nothing", "global_gap", "part_gaps", "appearance_gap", "spent", "novelty", "density", "appearance"
     ] = "nothing"
     team: Literal["context", "no_context", "top", "single"] = "context"
+    parameters: Literal["own", "shared"] = "shared"
     first_width: int = 128
     second_width: int = 64
     reward: Literal["metric", "influence", "marginal"] = "marginal"
     reduction: Literal["sum", "mean"] = "mean"
+    offer: Literal["all", "dealt"] = "dealt"
     candidates: int = 10_000
     episodes: int = 100
     steps: int = 8
@@ -148,6 +155,8 @@ SOUND = Matal()
 FAITHFUL = Matal(
     gap="exact",
     edges="fixed",
+    parameters="own",
+    offer="all",
     reduction="sum",
     candidates=0,
     warm_up=1,

@@ -151,7 +151,7 @@ class Learner:
             draw = explorer(rows, self._settings, epsilon, stream, self._weights)
             if phase == "warm_up":  # the standardisers are not set yet
                 return drawn(draw, len(rows), k)
-            return choose(team, self._settings, state, rows, k, draw).places
+            return choose(team, self._settings, state, rows, k, draw, stream).places
 
         def told(step: TeamStep) -> None:
             steps.append(self._remember(step))

@@ -1,4 +1,4 @@
-"""The networks of a team: N agents with parameters of their own, in one tensor each (ALGORITHMS 2.3)."""
+"""The networks of a team: N agents with parameters of their own, in one tensor each, or shared (ALGORITHMS 2.3)."""
 
 import math
 from collections.abc import Callable
@@ -23,7 +23,7 @@ class TeamQ(nn.Module):
     the first agent's zero is an average image.
 
     Args:
-        agents: N.
+        agents: N; 1 where all share their parameters, and are told apart by their contexts alone.
         state_features: Fs.
         candidate_features: F.
         first: hidden units; ``second`` those of the layer behind.
@@ -87,6 +87,7 @@ class TeamQ(nn.Module):
         seen = self.state_standardiser(state)
 
         def score(m: int, candidates: Tensor, context: Tensor) -> Tensor:
+            m = min(m, self.agents - 1)
             mixed = torch.addmm(
                 self.mix_context[m] @ context + self.mix_bias[m, 0], candidates, self.mix_candidate[m].T
             )

@@ -79,7 +79,8 @@ class MatalPolicy(Policy):
 
     def own_candidates(self, form: str, count: int) -> Candidates:
         """One group; refuses, with a QueristError, a batch that is larger than the team."""
-        if self.settings.team in ("context", "no_context") and count > self.team.agents:
+        own = self.settings.team in ("context", "no_context") and self.settings.parameters == "own"
+        if own and count > self.team.agents:
             raise QueristError(
                 f"a team of {self.team.agents} agents chooses as many images per step, not {count}",
                 "let the recipe's batch equal the one that the policy was trained with",
@@ -91,7 +92,7 @@ class MatalPolicy(Policy):
 
     def _select(self, observation: Observation, k: int, rng: np.random.Generator) -> Selection:
         places = np.flatnonzero(observation.groups.mask[0])
-        found = choose(self.team, self.settings, *moment(observation), k)
+        found = choose(self.team, self.settings, *moment(observation), k, rng=rng)
         indices, scores = np.full((1, k), -1, dtype=np.int64), np.zeros((1, k))
         indices[0, : len(found.places)], scores[0, : len(found.places)] = places[found.places], found.values
         return Selection(indices, scores)

@@ -31,14 +31,20 @@ class Choice:
 
 def build_team(schema: Schema, settings: Matal, images: int) -> TeamQ:
     """The networks for steps of so many images, with fresh weights from torch's generator."""
-    agents = 1 if settings.team in ("top", "single") else images
+    agents = 1 if settings.team in ("top", "single") or settings.parameters == "shared" else images
     states = sum(f.size for f in schema.state)
     return TeamQ(agents, states, schema.width, settings.first_width, settings.second_width)
 
 
 @torch.no_grad()
 def choose(
-    team: TeamQ, settings: Matal, state: np.ndarray, candidates: np.ndarray, k: int, draw: Draw | None = None
+    team: TeamQ,
+    settings: Matal,
+    state: np.ndarray,
+    candidates: np.ndarray,
+    k: int,
+    draw: Draw | None = None,
+    rng: np.random.Generator | None = None,
 ) -> Choice:
     """Take k candidates, greedily but for what ``draw`` decides.
 
@@ -48,26 +54,34 @@ def choose(
         state: (Fs,); ``candidates`` (n, F), all of them free.
         k: how many; with agents of their own at most as many as there are agents.
         draw: see :data:`Draw`; None: always greedy.
+        rng: deals the candidates out, where they are dealt; None: every agent sees them all.
     """
     scores = team.scorer(torch.from_numpy(state))
     rows = team.candidate_standardiser(torch.from_numpy(candidates))
     k = min(k, len(rows))
     free = torch.ones(len(rows), dtype=torch.bool)
+    hands = _dealt(len(rows), k, rng) if settings.offer == "dealt" and rng is not None else None
     taken, values = np.zeros(k, dtype=np.int64), np.full(k, np.nan)
     earlier = torch.zeros(rows.shape[1])
     nothing = torch.zeros_like(earlier)
-    only = None if team.agents > 1 or not k else scores(0, rows, nothing)
+    only = scores(0, rows, nothing) if settings.team in ("top", "single") and k else None
     for m in range(k):
-        place = None if draw is None else draw(m, free)
+        mine = free if hands is None else free & (hands == m)
+        place = None if draw is None else draw(m, mine)
         if place is None:
             context = earlier / m if m and settings.team == "context" else nothing
             worth = scores(m, rows, context) if only is None else only
-            place = int(torch.where(free, worth, -torch.inf).argmax())
+            place = int(torch.where(mine, worth, -torch.inf).argmax())
             values[m] = float(worth[place])
         taken[m] = place
         free[place] = False
         earlier += rows[place]
     return Choice(taken, values)
+
+
+def _dealt(count: int, k: int, rng: np.random.Generator) -> Tensor:
+    """(n,) whose hand each candidate is in; hands differ in size by one at most."""
+    return torch.from_numpy(rng.permutation(count) % max(1, k))
 
 
 def contexts(actions: Tensor, settings: Matal) -> Tensor:
