@@ -17,7 +17,7 @@ from querist.kernels.kinematic_chain import chain_features
 from querist.kernels.mmd import discrepancy, median_bandwidth
 from toy_poses import BONES, JOINTS, LOOKS, PARTS, ToyPoses, poses_game, poses_split
 
-EXACT = replace(SOUND, gap="exact", bins=4, landmarks=1000)
+EXACT = replace(SOUND, gap="exact", without="nothing", bins=4, landmarks=1000)
 
 
 def eyes_of(task, settings=EXACT):
