@@ -66,7 +66,7 @@ def test_the_demo_about_poses(tmp_path):
     played = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=1500, check=False)
     assert played.returncode == 0, played.stderr
     summary = json.loads((tmp_path / "demo" / "summary.json").read_text())
-    assert set(summary["strategies"]) == {"random", "core_set"}
+    assert set(summary["strategies"]) == {"random", "core_set", "matal/sound"}
     assert summary["full_supervision"] > summary["start"]
     for cell in (tmp_path / "demo" / "cells").glob("[!_]*.json"):
         ledger = json.loads(cell.read_text())["ledger"]
