@@ -155,6 +155,10 @@ def test_what_a_closed_window_held_goes_to_another(site):
     two.wait_for_selector("text=One moment")
     now[0] = 61.0
     shows(two, 1)  # by itself
+    assert place.said == [(2, 0, "same")]
+    press(two, "2")
+    two.wait_for_selector("text=All done")
+    assert place.said[1:] == [(1, 0, "different")]
 
 
 def test_a_wait_ends_by_itself(site):
@@ -163,8 +167,10 @@ def test_a_wait_ends_by_itself(site):
     place.desk.waiting = True
     press(page, "2")
     page.wait_for_selector("text=The model is learning")
+    assert page.locator(READY).count() == 0
     place.desk.waiting = False
     shows(page, 2)
+    assert place.said == [(1, 0, "different")]
 
 
 def test_two_quick_presses_do_not_answer_a_question_that_nobody_saw(site):
