@@ -18,8 +18,8 @@ from querist.core.step import Game
 from querist.nn.optimiser import Optimiser
 from querist.tasks.segmentation.data import SegmentationData
 from querist.tasks.segmentation.fpn import FPN
-from querist.tasks.segmentation.task import Schedule, SegmentationTask
-from querist.tasks.segmentation.training import Training
+from querist.tasks.segmentation.task import SegmentationTask
+from querist.tasks.segmentation.training import Schedule, Training
 from speed_measure import Case
 
 CLASSES, SIZE, REGION = 11, (180, 240), (45, 40)

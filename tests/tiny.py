@@ -12,8 +12,8 @@ from torch.nn import functional
 from querist.core.answers import Labels
 from querist.nn.optimiser import Optimiser
 from querist.tasks.segmentation.data import SegmentationData
-from querist.tasks.segmentation.task import Schedule, SegmentationTask
-from querist.tasks.segmentation.training import Training
+from querist.tasks.segmentation.task import SegmentationTask
+from querist.tasks.segmentation.training import Schedule, Training
 
 SIZE = (24, 32)
 REGION = (8, 10)  # 3 x 3 regions; two columns are left over

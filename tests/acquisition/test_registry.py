@@ -20,10 +20,10 @@ from querist.acquisition.registry import (
 )
 from querist.acquisition.strengthened_random_poses import StrengthenedRandomPoses
 from querist.core.candidates import ClusterPools, GlobalPool
+from querist.core.capabilities import Embeds, EstimatesInfluence, ExpectsGradients, TellsLosses
 from querist.core.observation import Field
 from querist.core.plugin import load_class
 from querist.core.policy import Acquisition, Policy
-from querist.core.task import Embeds, EstimatesInfluence, ExpectsGradients, TellsLosses
 from querist.errors import QueristError
 from querist.pairs.anchors import AnchorNeighbours
 from querist.pairs.settings import PairSettings

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from querist.core.capabilities import Embeds, KnowsTruth
 from querist.core.observation import Field, Groups, Observation, Schema
 from querist.core.policy import Acquisition, Policy, Selection, check_selection, top_k
-from querist.core.task import Embeds, KnowsTruth
 from querist.errors import QueristError
 from toy import ToyTask
 

@@ -3,11 +3,12 @@
 import numpy as np
 import torch
 
+from querist.core.capabilities import Embeds
 from querist.core.featuriser import EmbeddingFeaturiser
 from querist.core.observation import Observation
 from querist.core.policy import Policy, Selection
 from querist.core.step import Featuriser
-from querist.core.task import Embeds, Task
+from querist.core.task import Task
 from querist.kernels.gradient_embedding import factorised_kmeans_plus_plus, hallucinated_factor
 
 

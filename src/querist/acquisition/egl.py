@@ -7,11 +7,12 @@ import torch
 
 from querist.acquisition.labelled import labelled_answers
 from querist.core.candidates import Candidates, GlobalPool
+from querist.core.capabilities import Embeds, ExpectsGradients, Scope
 from querist.core.featuriser import labelled_units
 from querist.core.observation import Field, Groups, Observation, Schema
 from querist.core.policy import Acquisition
 from querist.core.step import Featuriser, Game
-from querist.core.task import Embeds, ExpectsGradients, Scope, Task
+from querist.core.task import Task
 from querist.errors import QueristError
 from querist.kernels.perplexity import neighbour_weights
 
@@ -22,7 +23,7 @@ Labelling = Literal["predicted", "truth"]
 
 
 class ExpectedGradientLengths(Featuriser):
-    """One number for each candidate: :meth:`~querist.core.task.ExpectsGradients.expected_gradients`.
+    """One number for each candidate: :meth:`~querist.core.capabilities.ExpectsGradients.expected_gradients`.
 
     Args:
         perplexity: of the weights of labelled images, by nearness of embeddings.

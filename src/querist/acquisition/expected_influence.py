@@ -2,11 +2,12 @@
 
 import numpy as np
 
+from querist.core.capabilities import EstimatesInfluence
 from querist.core.observation import Field, Groups, Observation, Schema
 from querist.core.policy import Acquisition
 from querist.core.split import Role
 from querist.core.step import Featuriser, Game
-from querist.core.task import EstimatesInfluence, Task
+from querist.core.task import Task
 from querist.errors import QueristError
 
 _FIELD = Field("expected_influence", (), -np.inf, np.inf)

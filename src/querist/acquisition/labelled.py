@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from querist.core.capabilities import KnowsTruth
 from querist.core.featuriser import labelled_units
 from querist.core.step import Game
-from querist.core.task import KnowsTruth
 from querist.errors import QueristError
 
 

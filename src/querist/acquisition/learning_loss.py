@@ -5,10 +5,11 @@ import torch
 
 from querist.acquisition.labelled import labelled_answers
 from querist.acquisition.loss_prediction import Ranking, learn_losses
+from querist.core.capabilities import TellsLosses
 from querist.core.observation import Field, Groups, Observation, Schema
 from querist.core.policy import Acquisition
 from querist.core.step import Featuriser, Game
-from querist.core.task import Task, TellsLosses
+from querist.core.task import Task
 from querist.errors import QueristError
 from querist.nn.runtime import seeded
 
@@ -22,7 +23,7 @@ class PredictedLosses(Featuriser):
     these images and without touching it.
 
     Args:
-        task: one that :class:`~querist.core.task.TellsLosses`.
+        task: one that :class:`~querist.core.capabilities.TellsLosses`.
         ranking: what the predictor learns from.
         steps: of its training.
     """

@@ -9,12 +9,13 @@ and there are no forms.
 from dataclasses import dataclass
 
 from querist.core.candidates import Candidates, ClusterPools, GlobalPool
+from querist.core.capabilities import HasSkeleton
 from querist.core.featuriser import FieldFeaturiser
 from querist.core.plugin import construct
 from querist.core.policy import Policy
 from querist.core.pool import PairPool
 from querist.core.step import Featuriser
-from querist.core.task import HasSkeleton, Task
+from querist.core.task import Task
 from querist.errors import QueristError
 from querist.pairs.settings import PairSettings
 

@@ -3,10 +3,11 @@
 import numpy as np
 
 from querist.acquisition.strengthened_random import StrengthenedRandom
+from querist.core.capabilities import EmbedsSources
 from querist.core.observation import Field, Observation, Schema
 from querist.core.policy import Selection
 from querist.core.step import Featuriser
-from querist.core.task import EmbedsSources, Task
+from querist.core.task import Task
 from querist.pairs.featuriser import PairGraph
 from querist.pairs.likeness import match_probability
 from querist.pairs.strategy import graph_of

@@ -5,9 +5,10 @@ import torch
 
 from querist.acquisition.strengthened_random import StrengthenedRandom
 from querist.core.candidates import Candidates, GlobalPool
+from querist.core.capabilities import HasSkeleton
 from querist.core.observation import Field, Groups, Observation, Schema
 from querist.core.step import Featuriser, Game
-from querist.core.task import HasSkeleton, Task
+from querist.core.task import Task
 from querist.errors import QueristError
 from querist.kernels.k_means import k_means
 from querist.kernels.pose_shapes import pose_shapes

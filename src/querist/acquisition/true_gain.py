@@ -5,11 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from querist.core.answers import Labels
+from querist.core.capabilities import KnowsTruth
 from querist.core.observation import Groups, Observation, Schema
 from querist.core.policy import Policy, Selection
 from querist.core.split import Role
 from querist.core.step import Featuriser, Game
-from querist.core.task import KnowsTruth, Task
+from querist.core.task import Task
 from querist.errors import QueristError
 
 

@@ -6,11 +6,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from querist.core.capabilities import Embeds
 from querist.core.featuriser import EmbeddingFeaturiser
 from querist.core.observation import Observation
 from querist.core.policy import Policy, Selection
 from querist.core.step import Featuriser
-from querist.core.task import Embeds, Task
+from querist.core.task import Task
 from querist.errors import QueristError
 
 

@@ -7,10 +7,11 @@ import numpy as np
 
 from querist.annotate.desk import Asked, Choice, Conflict, Neighbour, Picture, Said, State, Tone
 from querist.annotate.run_desk import Card
+from querist.core.capabilities import ShowsSources
 from querist.core.pool import PairPool
 from querist.core.questions import Question
 from querist.core.step import Game
-from querist.core.task import ShowsSources, Task
+from querist.core.task import Task
 from querist.errors import QueristError
 from querist.pairs.anchors import AnchorNeighbours
 from querist.tasks.reid.verified import Contradiction

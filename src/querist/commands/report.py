@@ -9,9 +9,9 @@ import yaml
 
 from querist.commands.show import say
 from querist.compare.summary import read_cells, summarise, write_summary
+from querist.core.capabilities import DrawsPictures
 from querist.core.problem import Setup
 from querist.core.snapshots import write_atomically
-from querist.core.task import DrawsPictures
 from querist.errors import QueristError
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from querist.acquisition.registry import Strategy
 from querist.commands.show import reading, say
+from querist.core.capabilities import KnowsTruth, LocatesUnits
 from querist.core.ledger import Ledger, Question
 from querist.core.observation import Observation
 from querist.core.oracle import SilentOracle
@@ -20,7 +21,6 @@ from querist.core.policy import Selection
 from querist.core.problem import Setup
 from querist.core.snapshots import write_atomically
 from querist.core.step import Game, offer
-from querist.core.task import KnowsTruth, LocatesUnits
 from querist.errors import QueristError
 from querist.recipes.build import find_data, named_strategy, prepare, set_up
 from querist.recipes.learned import chosen as who

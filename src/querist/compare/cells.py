@@ -14,6 +14,7 @@ import numpy as np
 from querist.compare.memory import peak_mb, reset_peak
 from querist.core import rng
 from querist.core.answers import Labels
+from querist.core.capabilities import CountsAnswers, KnowsTruth
 from querist.core.card import PolicyCard
 from querist.core.ledger import Ledger, Question
 from querist.core.loop import Deployment, Event
@@ -21,7 +22,6 @@ from querist.core.pool import ColumnarPool
 from querist.core.problem import Setup
 from querist.core.snapshots import read_arrays, write_atomically
 from querist.core.split import Role
-from querist.core.task import CountsAnswers, KnowsTruth
 from querist.errors import QueristError
 from querist.recipes.build import deployment, environment, prepare, set_up
 from querist.recipes.learned import trained_here

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from querist.core.capabilities import Embeds
 from querist.core.observation import Field, Groups, Observation, Schema
 from querist.core.pool import ColumnarPool
 from querist.core.step import Featuriser, Game
-from querist.core.task import Embeds, Task
+from querist.core.task import Task
 from querist.errors import QueristError
 
 
@@ -45,7 +46,7 @@ class EmbeddingFeaturiser(Featuriser):
     holds both goes through the model once. Embeddings are computed anew at each step: the model has changed.
 
     Args:
-        task: one that :class:`~querist.core.task.Embeds`.
+        task: one that :class:`~querist.core.capabilities.Embeds`.
         names: further fields, in order.
         labelled: whether to fill the state.
         classes: name the task's classes in the schema, for a policy that must know how many there are.

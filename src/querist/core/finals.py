@@ -10,9 +10,10 @@ import numpy as np
 
 from querist.core import rng
 from querist.core.answers import Labels
+from querist.core.capabilities import CountsAnswers
 from querist.core.snapshots import make_folder
 from querist.core.split import Role, Split
-from querist.core.task import CountsAnswers, Task
+from querist.core.task import Task
 
 Measured = dict[tuple[str, str], tuple[float, dict[str, Any]]]
 """{(set, model): (value, details)}, as the ledger keeps it; the set ``account`` tells what was bought and logged."""

@@ -5,8 +5,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from querist.core.capabilities import KnowsTruth
 from querist.core.ledger import Question
-from querist.core.task import KnowsTruth, Task
+from querist.core.task import Task
 from querist.errors import QueristError
 
 

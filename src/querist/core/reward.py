@@ -7,10 +7,11 @@ from enum import Enum
 
 import numpy as np
 
+from querist.core.capabilities import EstimatesInfluence, EstimatesMarginalInfluence
 from querist.core.evaluation import Evaluation, paired_difference
 from querist.core.split import Role
 from querist.core.step import Game, Outcome
-from querist.core.task import EstimatesInfluence, EstimatesMarginalInfluence, Task
+from querist.core.task import Task
 from querist.errors import QueristError
 
 

@@ -5,20 +5,17 @@ side from which they see people. As in a street, a few colours dress most people
 so that colour alone tells little. Frames of one person by one camera are alike, as they are in a film.
 """
 
-import os
-import secrets
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from querist.demo.folders import writing_folder
 from querist.demo.people_body import paint_person
 from querist.demo.people_figure import Figure
 from querist.demo.people_light import SCALE, backdrop, clothe, paint_cover, passer_offset, photograph
 from querist.demo.people_world import Camera, Person, Sighting, draw_camera, draw_person, draw_track
-from querist.errors import QueristError
 
 HEIGHT, WIDTH = 128, 64
 """The usual size of a crop, pixels."""
@@ -139,18 +136,14 @@ def write_people(
             f"{train} and {test} people, {images} images, {cameras} cameras and {height}x{width} pixels: there must be "
             "1 or more to learn from, at most 9,999 people, 4 or more images, 2..99 cameras, 8 or more pixels"
         )
-    target = root.resolve()
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise QueristError(f"{root} holds something already", "remove it, or name another folder for the crops")
     tested = range(train + 1, train + test + 1)
     plan = {"train": list(crops("train", range(1, train + 1), images, cameras, seed))}
     if test:
         plan["query"] = list(crops("query", tested, images, cameras, seed))
         gallery = list(crops("gallery", tested, images, cameras, seed))
         plan["gallery"] = [*gallery, *_clutter(len(gallery) // 10, cameras, seed)]
-    partial = target.with_name(f"{target.name}.{os.getpid()}-{secrets.token_hex(4)}.partial")
     done, total = 0, sum(map(len, plan.values()))
-    try:
+    with writing_folder(root, "the crops") as partial:
         for split, found in plan.items():
             folder = partial / _FOLDERS[split]
             folder.mkdir(parents=True)
@@ -160,9 +153,3 @@ def write_people(
                 done += 1
                 if progress is not None:
                     progress(done, total)
-        partial.replace(target)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise QueristError(f"{root} cannot be written: {reason}", "make room or name another folder") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)

@@ -5,22 +5,19 @@ a few kinds of drives (crossings full of people, parks) are rare, and so are the
 Houses, pavements and cars share their colours, so that colour alone tells little.
 """
 
-import os
-import secrets
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from querist.demo.folders import writing_folder
 from querist.demo.scenes_actors import paint_bonnet, paint_car, paint_lamp, paint_person, paint_sign
 from querist.demo.scenes_camera import SCALE, Camera, Canvas
 from querist.demo.scenes_light import paint_sky, photograph, reduce_ids
 from querist.demo.scenes_paint import paint_facade, paint_ground, paint_tree
 from querist.demo.scenes_street import KINDS, draw_drive
 from querist.demo.scenes_world import SKY, Drive
-from querist.errors import QueristError
 from querist.tasks.segmentation.classes import ClassMap, write_classes
 
 HEIGHT, WIDTH = 96, 128
@@ -124,12 +121,8 @@ def write_scenes(
     """
     if not counts or not set(counts) <= set(DRIVE_FRAMES) or min(counts.values()) < 1:
         raise ValueError(f"counts must give 1 scene or more to some of {', '.join(DRIVE_FRAMES)}, not {dict(counts)}")
-    target = root.resolve()
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise QueristError(f"{root} holds something already", "remove it, or name another folder for the scenes")
-    partial = target.with_name(f"{target.name}.{os.getpid()}-{secrets.token_hex(4)}.partial")
     done, total = 0, sum(counts.values())
-    try:
+    with writing_folder(root, "the scenes") as partial:
         for split, count in counts.items():
             images, masks = partial / "images" / split, partial / "masks" / split
             images.mkdir(parents=True)
@@ -142,9 +135,3 @@ def write_scenes(
                 if progress is not None:
                     progress(done, total)
         write_classes(partial / "classes.yaml", SCENES)
-        partial.replace(target)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise QueristError(f"{root} cannot be written: {reason}", "make room or name another folder") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from querist.core.capabilities import EmbedsSources
 from querist.core.pool import PairPool
 from querist.core.split import Role, Split
 from querist.core.step import Game
-from querist.core.task import EmbedsSources, Task
+from querist.core.task import Task
 from querist.errors import QueristError
 from querist.kernels.neighbours import nearest_neighbours
 from querist.kernels.whitening import fit_whitening, mean_squared_distance

@@ -4,10 +4,11 @@ from abc import abstractmethod
 
 import numpy as np
 
+from querist.core.capabilities import EmbedsSources
 from querist.core.observation import Observation
 from querist.core.policy import Acquisition
 from querist.core.step import Featuriser
-from querist.core.task import EmbedsSources, Task
+from querist.core.task import Task
 from querist.errors import QueristError
 from querist.pairs.featuriser import GraphObservation, PairGraph
 from querist.pairs.graph import LocalGraph

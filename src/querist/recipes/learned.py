@@ -14,10 +14,10 @@ import numpy as np
 from querist.acquisition.registry import GroupForm, Strategy
 from querist.core import rng
 from querist.core.answers import Labels
+from querist.core.capabilities import Rehearses
 from querist.core.card import CARD, PolicyCard
 from querist.core.problem import Setup
 from querist.core.split import Role
-from querist.core.task import Rehearses
 from querist.errors import QueristError
 from querist.recipes.strategy_names import AGENTS, Learned, names, parse
 from querist.recipes.training import Training

@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch import nn
 
-from querist.core.task import ExpectsGradients, TellsLosses
+from querist.core.capabilities import ExpectsGradients, TellsLosses
 from querist.errors import QueristError
 from querist.tasks.pose.deep_prior import DeepPrior
 from querist.tasks.pose.expected_gradients import ExpectedGradients, Targets

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from querist.core.capabilities import EstimatesInfluence, EstimatesMarginalInfluence, HasSkeleton, KnowsTruth
 from querist.core.rehearsal import Scene, Stage
 from querist.core.split import Role, Split
-from querist.core.task import EstimatesInfluence, EstimatesMarginalInfluence, HasSkeleton, KnowsTruth
 from querist.kernels.ridge import masked_ridge
 from querist.tasks.pose.deep_prior import DeepPrior
 from querist.tasks.pose.frame import in_frame, normalised

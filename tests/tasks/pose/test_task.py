@@ -6,7 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
-from querist.core.task import (
+from querist.core.capabilities import (
     CountsAnswers,
     DrawsPictures,
     Embeds,

@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 from PIL import Image
 
-from querist.core.task import ShowsSources
+from querist.core.capabilities import ShowsSources
 from querist.tasks.reid.listing import UNKNOWN
 from querist.tasks.reid.pictures import source_picture
 from tiny_people import SIZE, tiny_people, tiny_task

@@ -6,8 +6,8 @@ import pytest
 import torch
 from PIL import Image
 
+from querist.core.capabilities import CountsAnswers, DrawsPictures, Embeds, EmbedsSources, KnowsTruth, LocatesUnits
 from querist.core.pool import PairPool
-from querist.core.task import CountsAnswers, DrawsPictures, Embeds, EmbedsSources, KnowsTruth, LocatesUnits
 from querist.errors import QueristError
 from querist.nn.optimiser import Optimiser
 from querist.nn.weights import save_model

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from querist.core.task import EstimatesInfluence
+from querist.core.capabilities import EstimatesInfluence
 from querist.nn.runtime import seeded
 from querist.tasks.segmentation.grid import Grid
 from querist.tasks.segmentation.influence import Cells, Whitener, Yardstick, of_regions

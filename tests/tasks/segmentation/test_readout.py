@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from querist.core.task import CountsAnswers, KnowsTruth, Rehearses
+from querist.core.capabilities import CountsAnswers, KnowsTruth, Rehearses
 from querist.errors import QueristError
 from querist.nn.runtime import seeded
 from querist.tasks.segmentation.data import SegmentationData

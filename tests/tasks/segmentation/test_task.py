@@ -4,7 +4,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from querist.core.task import CountsAnswers, DrawsPictures, Embeds, KnowsTruth, LocatesUnits, SamplesPredictions
+from querist.core.capabilities import CountsAnswers, DrawsPictures, Embeds, KnowsTruth, LocatesUnits, SamplesPredictions
 from querist.errors import QueristError
 from querist.nn.runtime import torch_generator
 from querist.nn.weights import save_model

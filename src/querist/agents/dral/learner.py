@@ -7,10 +7,10 @@ from torch import nn
 
 from querist.agents.dral.config import Dral
 from querist.agents.dral.reward import Hardness
+from querist.core.capabilities import EmbedsSources
 from querist.core.observation import Observation
 from querist.core.policy import Selection, top_k
 from querist.core.step import Game, Outcome
-from querist.core.task import EmbedsSources
 from querist.nn.optimiser import Optimiser
 from querist.nn.runtime import arrays_to_state, state_to_arrays
 from querist.pairs.featuriser import GraphObservation, PairGraph

@@ -9,12 +9,13 @@ from querist.agents.dral.config import Dral
 from querist.agents.dral.learner import Learner
 from querist.agents.dral.network import MatrixQ, NodeQ
 from querist.core.candidates import Candidates
+from querist.core.capabilities import EmbedsSources
 from querist.core.card import PolicyCard
 from querist.core.observation import Observation, Schema
 from querist.core.policy import Policy, Selection, schema_mismatch
 from querist.core.split import Split
 from querist.core.step import Game, Outcome
-from querist.core.task import EmbedsSources, Task
+from querist.core.task import Task
 from querist.errors import QueristError
 from querist.nn.runtime import arrays_to_state, seeded
 from querist.pairs.anchors import AnchorNeighbours

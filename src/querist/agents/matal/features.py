@@ -14,10 +14,11 @@ from torch import Tensor
 from querist.agents.matal.config import Matal
 from querist.agents.matal.spaces import APPEARANCE, Calibration, Spaces
 from querist.core import rng
+from querist.core.capabilities import HasSkeleton, KnowsTruth
 from querist.core.featuriser import labelled_units
 from querist.core.observation import Field, Groups, Observation, Schema
 from querist.core.step import Featuriser, Game
-from querist.core.task import HasSkeleton, KnowsTruth, Task
+from querist.core.task import Task
 from querist.errors import QueristError
 from querist.kernels.cosines import cosine_histograms, largest_cosines
 from querist.kernels.mmd import discrepancy

@@ -17,13 +17,14 @@ from querist.agents.matal.retraining import retrained
 from querist.agents.matal.spaces import FIELDS, Calibration, Spaces
 from querist.agents.matal.team import build_team, choose
 from querist.core.candidates import Candidates
+from querist.core.capabilities import HasSkeleton
 from querist.core.card import PolicyCard
 from querist.core.observation import Observation
 from querist.core.policy import Policy, Selection, schema_mismatch
 from querist.core.rehearsal import Stage
 from querist.core.split import Split
 from querist.core.step import Game, Outcome
-from querist.core.task import HasSkeleton, Task
+from querist.core.task import Task
 from querist.errors import QueristError
 from querist.nn.runtime import arrays_to_state, seeded, state_to_arrays
 

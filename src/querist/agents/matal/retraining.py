@@ -14,11 +14,11 @@ from querist.agents.matal.network import TeamQ
 from querist.agents.matal.partition import partitioned
 from querist.core.agent import Again, Control
 from querist.core.answers import Labels
+from querist.core.capabilities import Rehearses
 from querist.core.oracle import SimulatedOracle
 from querist.core.rehearsal import Scene, Stage
 from querist.core.split import Role, Split
 from querist.core.step import Game
-from querist.core.task import Rehearses
 from querist.errors import QueristError
 
 

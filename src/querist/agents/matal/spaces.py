@@ -12,7 +12,8 @@ from torch import Tensor
 
 from querist.agents.matal.config import Matal
 from querist.core import rng
-from querist.core.task import HasSkeleton, Task
+from querist.core.capabilities import HasSkeleton
+from querist.core.task import Task
 from querist.errors import QueristError
 from querist.kernels.cosines import fixed_edges, quantile_edges
 from querist.kernels.kinematic_chain import chain_features, space_columns
@@ -66,7 +67,7 @@ class Spaces:
         if not isinstance(task, HasSkeleton):
             raise QueristError(
                 f"matal needs to know which joints hang together, and {kind} has no skeleton",
-                "give the task bones, part_bones and joints (querist.core.task.HasSkeleton)",
+                "give the task bones, part_bones and joints (querist.core.capabilities.HasSkeleton)",
             )
         self._bones = torch.from_numpy(np.asarray(task.bones, dtype=np.int64))
         self._parts = [list(part) for part in task.part_bones]

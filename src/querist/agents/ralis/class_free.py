@@ -11,10 +11,11 @@ import numpy as np
 
 from querist.agents.ralis.config import Ralis
 from querist.agents.ralis.features import BINS, RalisFeaturiser
+from querist.core.capabilities import EstimatesInfluence
 from querist.core.observation import Field, Schema
 from querist.core.split import Role
 from querist.core.step import Game
-from querist.core.task import EstimatesInfluence, Task
+from querist.core.task import Task
 
 TOP = 8
 """So many shares of the most frequent classes of a region are told, the largest first."""

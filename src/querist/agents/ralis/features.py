@@ -12,11 +12,12 @@ import torch
 
 from querist.agents.ralis.config import Ralis
 from querist.core import rng
+from querist.core.capabilities import CountsAnswers, KnowsTruth
 from querist.core.observation import Field, Groups, Observation, Schema
 from querist.core.pool import ColumnarPool
 from querist.core.split import Role, Split
 from querist.core.step import Featuriser, Game
-from querist.core.task import CountsAnswers, KnowsTruth, Task
+from querist.core.task import Task
 from querist.errors import QueristError
 from querist.kernels.divergence import divergence_histograms, floored, merge_duplicates
 

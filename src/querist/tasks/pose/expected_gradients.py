@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from querist.core.task import Scope
+from querist.core.capabilities import Scope
 from querist.errors import QueristError
 from querist.kernels.gradient_norms import outer_gradient_norms, unfolded
 from querist.tasks.pose.heatmaps import spatial_softmax
@@ -76,7 +76,7 @@ class ExpectedGradients:
             sources: (n,).
             targets: of m labelled images.
             nearest: (n, k) int64, rows of ``targets``; ``weights`` (n, k).
-            scope: see :class:`~querist.core.task.ExpectsGradients`.
+            scope: see :class:`~querist.core.capabilities.ExpectsGradients`.
 
         Returns:
             (n,) float32.

@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from querist.core.task import Scope, Task
+from querist.core.capabilities import Scope
+from querist.core.task import Task
 from querist.errors import QueristError
 from querist.tasks.pose.description import EMBEDDING, PoseDescriber
 from querist.tasks.pose.expected_gradients import ExpectedGradients
@@ -67,7 +68,7 @@ class PoseInsight(PoseUnits, Task):
         return self._describer.level_widths
 
     def losses(self, units: np.ndarray, answers: Sequence[np.ndarray]) -> np.ndarray:
-        """See :class:`~querist.core.task.TellsLosses`; of the images as they are, without augmentation."""
+        """See :class:`~querist.core.capabilities.TellsLosses`; of the images as they are, without augmentation."""
         places = torch.from_numpy(self.joints(units, answers))
         found: list[Tensor] = []
         done = 0
@@ -89,7 +90,7 @@ class PoseInsight(PoseUnits, Task):
         weights: np.ndarray,
         scope: Scope,
     ) -> np.ndarray:
-        """See :class:`~querist.core.task.ExpectsGradients` and :mod:`querist.tasks.pose.expected_gradients`."""
+        """See :class:`~querist.core.capabilities.ExpectsGradients` and :mod:`querist.tasks.pose.expected_gradients`."""
         sources, known = (self.images.sources(u)[:, 0] for u in (units, references))
         gradients = ExpectedGradients(self.network, self.objective, self._sigma, self._batches)
         if answers is None:

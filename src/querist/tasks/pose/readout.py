@@ -152,7 +152,7 @@ class PoseReadoutTask(PoseUnits, Task):
         return self.metric(self.data, sources, in_frame(self.data, self._places(sources)))
 
     def influence(self, units: np.ndarray, answers: Sequence[np.ndarray] | None, sources: np.ndarray) -> np.ndarray:
-        """See :class:`~querist.core.task.EstimatesInfluence`: exact to first order in the weight of one more image.
+        """See :class:`~querist.core.capabilities.EstimatesInfluence`: exact to first order in an image's weight.
 
         The regression is solved, so the step that an image would cause is its gradient by the inverse of the curvature
         of all that was learned so far (the influence function of Koh and Liang 2017); along the bare gradient the worth
@@ -162,15 +162,13 @@ class PoseReadoutTask(PoseUnits, Task):
         if answers is None:
             return np.zeros(len(units), dtype=np.float32)
         with torch.inference_mode():
-            cells = self._cells(np.asarray(sources))
-            error = self._errors(cells, normalised(self.data, self.data.joints[sources]))
-            slope = torch.einsum("ncd,nco->do", cells, error) / max(1, len(cells))
             asked = self._cells(self.images.sources(units)[:, 0])
+            slope = self._slope(self._cells(np.asarray(sources)), sources)
             along = asked @ torch.cholesky_solve(slope, self._curvature())
             return (along * self._errors(asked, self.joints(units, answers))).sum(dim=(1, 2)).numpy()
 
     def marginal_influence(self, units: np.ndarray, answers: Sequence[np.ndarray], sources: np.ndarray) -> np.ndarray:
-        """See :class:`~querist.core.task.EstimatesMarginalInfluence`; :meth:`influence` less what earlier ones gave.
+        """See :class:`~querist.core.capabilities.EstimatesMarginalInfluence`: the influence less what others gave.
 
         All images together move the weights by the sum of their steps v. Where each has the weight of one among all
         that are labelled then, the loss falls by what they are worth alone, less half of vᵀ G v over all pairs, G being
@@ -179,8 +177,6 @@ class PoseReadoutTask(PoseUnits, Task):
         """
         with torch.inference_mode():
             cells = self._cells(np.asarray(sources))
-            error = self._errors(cells, normalised(self.data, self.data.joints[sources]))
-            slope = torch.einsum("ncd,nco->do", cells, error) / max(1, len(cells))
             asked = self._cells(self.images.sources(units)[:, 0])
             pulls = torch.einsum("ncd,nco->ndo", asked, self._errors(asked, self.joints(units, answers)))
             factor = self._curvature()
@@ -189,8 +185,13 @@ class PoseReadoutTask(PoseUnits, Task):
             pairs = torch.einsum("dno,dmo->nm", steps, ((seen.T @ seen) @ steps.flatten(1)).view_as(steps))
             weight = 1.0 / ((self._labelled + len(units)) * asked.shape[1])
             earlier = pairs.tril(diagonal=-1).sum(dim=1) + 0.5 * pairs.diagonal()
-            alone = torch.einsum("dno,do->n", steps, slope)
+            alone = torch.einsum("dno,do->n", steps, self._slope(cells, sources))
             return (alone - weight / max(1, len(cells)) * earlier).numpy()
+
+    def _slope(self, cells: Tensor, sources: np.ndarray) -> Tensor:
+        """(width, outputs): of half the squared error of one of these images, whose cells are given, on average."""
+        error = self._errors(cells, normalised(self.data, self.data.joints[sources]))
+        return torch.einsum("ncd,nco->do", cells, error) / max(1, len(cells))
 
     def _curvature(self) -> Tensor:
         """The Cholesky factor of the regression's second derivative."""

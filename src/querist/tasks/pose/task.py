@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from querist.core.answers import Labels
+from querist.core.capabilities import Embeds, ExpectsGradients, Rehearses, SamplesPredictions, TellsLosses
 from querist.core.evaluation import Evaluation
 from querist.core.pool import ColumnarPool
-from querist.core.task import Embeds, ExpectsGradients, Phase, Rehearses, SamplesPredictions, TellsLosses
+from querist.core.task import Phase
 from querist.errors import QueristError
 from querist.nn.runtime import arrays_to_state, resolve_device, seeded, state_to_arrays, torch_generator
 from querist.nn.weights import load_model, save_model

@@ -20,7 +20,8 @@ from querist.tasks.segmentation.data import Chain, SegmentationData
 from querist.tasks.segmentation.grid import Grid
 from querist.tasks.segmentation.layouts import read
 from querist.tasks.segmentation.listing import Listing, require_masks
-from querist.tasks.segmentation.task import Schedule, SegmentationTask
+from querist.tasks.segmentation.task import SegmentationTask
+from querist.tasks.segmentation.training import Schedule
 
 
 @dataclass(frozen=True)

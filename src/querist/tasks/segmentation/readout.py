@@ -231,7 +231,7 @@ class ReadoutTask(Task):
         return self._of.truth(units)
 
     def influence(self, units: np.ndarray, answers: Sequence[np.ndarray] | None, sources: np.ndarray) -> np.ndarray:
-        """See :class:`~querist.core.task.EstimatesInfluence`; exact for one gradient step of this classifier."""
+        """See :class:`~querist.core.capabilities.EstimatesInfluence`; exact for a gradient step of this classifier."""
         source, part = self.pool.sources(units)[:, 0], self._of.regions.part(units)
 
         def look(images: np.ndarray) -> tuple[Tensor, Tensor]:

@@ -1,7 +1,7 @@
 """Semantic segmentation as a task: any model that gives logits, asked about regions of images."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from querist.core.answers import Labels
+from querist.core.capabilities import Embeds, EstimatesInfluence, Rehearses, SamplesPredictions
 from querist.core.evaluation import Evaluation
-from querist.core.task import Embeds, EstimatesInfluence, Phase, Rehearses, SamplesPredictions, Task
+from querist.core.task import Phase, Task
 from querist.errors import QueristError
 from querist.kernels.confusion import confusion_counts
 from querist.kernels.uncertainty import PixelUncertainty, pixel_uncertainty
@@ -26,18 +27,9 @@ from querist.tasks.segmentation.influence import Cells, Whitener, Yardstick, reg
 from querist.tasks.segmentation.metric import evaluation
 from querist.tasks.segmentation.pictures import region_picture, region_place
 from querist.tasks.segmentation.readout import ReadoutTask
-from querist.tasks.segmentation.training import Batches, Training
+from querist.tasks.segmentation.training import Batches, Schedule, Training
 
 _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """The training of each phase."""
-
-    start: Training = field(default_factory=Training)
-    step: Training = field(default_factory=Training)
-    final: Training = field(default_factory=Training)
 
 
 def cross_entropy(logits: Tensor, masks: Tensor, void: int) -> Tensor:
@@ -252,7 +244,7 @@ class SegmentationTask(Task):
             return torch.cat([model.features(images).float().cpu() for _, images in self._batches(sources)])
 
     def influence(self, units: np.ndarray, answers: Sequence[np.ndarray] | None, sources: np.ndarray) -> np.ndarray:
-        """See :class:`~querist.core.task.EstimatesInfluence`: of the last layer alone, on its white features."""
+        """See :class:`~querist.core.capabilities.EstimatesInfluence`: of the last layer alone, on white features."""
         source, part = self.regions.sources(units)[:, 0], self.regions.part(units)
         maps, shares = zip(*[look[1:] for look in self._looks(sources)], strict=True)
         white = Whitener(torch.cat(maps).flatten(0, 2))

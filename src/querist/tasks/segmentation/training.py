@@ -32,6 +32,15 @@ class Training:
     replay: float = 0.5
 
 
+@dataclass(frozen=True)
+class Schedule:
+    """The training of each phase."""
+
+    start: Training = field(default_factory=Training)
+    step: Training = field(default_factory=Training)
+    final: Training = field(default_factory=Training)
+
+
 class Batches:
     """Makes uint8 batches of crops with masked labels.
 
