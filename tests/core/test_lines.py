@@ -119,6 +119,31 @@ def test_answers_take_effect_in_the_order_of_the_ledger(start):
     assert lines.after(lines.questions[0]) is None
 
 
+def test_a_line_does_not_take_the_anchor_of_one_that_is_about_to_go_on(start):
+    game, lines, _, play = start()
+    names = [game.pool.source_name(source) for source in game.candidates.space.anchors(game)]
+    play()
+    lines.begin()
+    for number in (1, 3, 4, 2, 6, 5):  # the first line is over with its anchor, the second will soon be
+        game.oracle.first.append((number, YES))
+        play()
+    assert [(q.id, q.context) for q in lines.questions] == [(7, names[1]), (8, names[2])]
+    game.oracle.first = [(7, YES), (8, YES)]
+    assert play() == [7, 8]
+    assert [q.context for q in lines.questions] == [names[3], names[2]]
+
+
+def test_where_only_one_line_finds_something_the_others_do_not_end_the_run(start):
+    """Four images, all of them neighbours: six pairs, of which two are asked about at a time."""
+    game, lines, policy, play = start(task=ToyPairs(people=1))
+    play()
+    lines.begin()
+    while lines.questions:
+        game.oracle.first = [(q.id, YES) for q in lines.questions]
+        play()
+    assert len(policy.heard) == 6
+
+
 def test_taken_up_in_the_middle_it_is_the_same(start):
     game, lines, policy, play = start()
     play()

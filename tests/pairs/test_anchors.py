@@ -179,6 +179,16 @@ def test_lines_have_an_anchor_each_and_go_on_after_the_newest(tmp_path):
     assert game.ledger.goes_on_from(1) == {1: -1, 2: 0, 3: 2, 4: 3, 5: 4, 6: 5, 7: 1, 8: 6}
 
 
+def test_a_visit_is_that_of_one_line_even_where_two_are_about_one_anchor(tmp_path):
+    game = pair_game(tmp_path, ToyPairs(), candidates(), PairGraph())
+    one = answered(game, ask_on(game, 0, None))
+    other = ask_on(game, 1, None)  # begun as if nobody knew of the first
+    assert other.context == one.context
+    for space in (game.candidates.space, PairSpace(SMALL)):
+        assert [q.step for q in space.visit(game, one)] == [0]
+        assert [q.step for q in space.visit(game, other)] == [1]
+
+
 def test_a_pair_that_waits_on_another_line_is_not_offered(tmp_path):
     task = ToyPairs(people=1)  # four images: every anchor has the other three
     game = pair_game(tmp_path, task, candidates(), PairGraph())

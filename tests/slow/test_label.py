@@ -23,11 +23,4 @@ def test_killed_while_three_people_answer_at_once_the_ledger_tells_how_it_ended(
     assert len({question for question, _ in heard.acknowledged}) == budget
     found = ended(tmp_path / "run")
     assert sum("after" in details for _, details in found["steps"]) > budget // 4  # they were open side by side
-    # On a busy machine about one run in five ends with other weights of the policy (docs/labelling.md, "Open"): the
-    # questions, the answers, the model and what was measured of it are the same in all.
-    again = replayed(tmp_path / "run", budget)
-    assert set(again) > {"closings", "snapshots"}
-    assert {k: v for k, v in again.items() if k not in ("closings", "snapshots")} == {
-        k: v for k, v in found.items() if k not in ("closings", "snapshots")
-    }
-    assert [step for step, _ in again["closings"]] == [step for step, _ in found["closings"]]
+    assert replayed(tmp_path / "run", budget) == found

@@ -8,7 +8,7 @@ before it, and the choice stands in the ledger.
 """
 
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 from querist.core.last_step import LastStep
@@ -120,22 +120,26 @@ class Lines:
         """Every line that waits for nothing asks its next question; what comes of it if no line can."""
         game = self._game
         ends = [self._ends[step] for step in sorted(self._ends)]
+        stuck = set[int]()  # what they could ask is what others are about to; if those find nothing either, it is over
         for end in ends or ([] if self._waiting else [None]):
-            if self._open(end) and end is not None:
+            if self._open(end, stuck) and end is not None:
                 del self._ends[end.step]
+            elif end is not None:
+                stuck.add(end.step)
             opened = self._waiting[self._next - 1].opened if self._next - 1 in self._waiting else None
             if opened is not None and not opened.questions:
                 del self._waiting[opened.step]
                 return apply(game, opened, game.view.turns, game.view.heard)
         return None
 
-    def _open(self, end: Question | None) -> bool:
-        """Ask the next question of a line; False if there is none. Where no other waits, even a step without one."""
+    def _open(self, end: Question | None, stuck: Collection[int] = ()) -> bool:
+        """Ask the next question of a line; False if there is none. The last one left asks even if it finds nothing."""
         game, others = self._game, self.questions
-        game.view.last_question, game.view.elsewhere = end, others
+        beside = [e for step, e in self._ends.items() if e is not end and step not in stuck]
+        game.view.last_question, game.view.elsewhere, game.view.beside = end, others, beside
         seen, step = None, self._next
         _, budget = game.ledger.money(game.id)
-        if others:
+        if others or beside:
             if game.view.spent + sum(q.cost for q in others) >= budget:
                 return False
             seen = offer(game, step)
@@ -143,7 +147,7 @@ class Lines:
                 return False
         self._last.opening()
         opened = open_step(game, step, lambda seen, k: self._choose(game, step, seen, k), seen)
-        self._waiting[step] = _Standing(step, end, opened.questions, opened, -1 if others else game.view.heard)
+        self._waiting[step] = _Standing(step, end, opened.questions, opened, -1 if seen else game.view.heard)
         self._followed.add(-1 if end is None else end.step)
         self._next = step + 1
         return True
@@ -185,7 +189,7 @@ class Lines:
         opened = standing.opened
         if opened is None or standing.heard != game.view.heard:
             self._last.opening() if opened is None else self._last.reopen()
-            game.view.last_question, game.view.elsewhere = standing.after, ()
+            game.view.last_question, game.view.elsewhere, game.view.beside = standing.after, (), ()
             opened = reopen(game, step, standing.questions)
         if step not in self._followed:
             self._ends[step] = standing.questions[-1]

@@ -53,6 +53,8 @@ class GameView:
         """The question that the next step goes on from: the last one, or the last of its line."""
         self.elsewhere: Sequence[Question] = ()
         """Questions of other lines that wait for their answers while a step is offered."""
+        self.beside: Sequence[Question] = ()
+        """The last questions of other lines that have their answers and are about to go on."""
         self._spent = 0
         self._paid: dict[int, int] = {}  # what had been spent once a question was asked
         self._spent_after: dict[int, int] = {}  # and once a step was

@@ -46,7 +46,7 @@ class AnchorNeighbours(Candidates):
                 return groups
         newest = self.space.newest_anchor(game)
         place = -1 if newest is None else int(np.flatnonzero(order == newest)[0])
-        busy = {question.context for question in game.view.elsewhere}
+        busy = {question.context for question in (*game.view.elsewhere, *game.view.beside)}
         for offset in range(1, len(order) + 1):
             groups = self._groups(game, int(order[(place + offset) % len(order)]))
             if groups.mask.any() and (groups.context or (None,))[0] not in busy:

@@ -1,5 +1,6 @@
 """What the candidates and the graph of pair questions share: geometry, the order of the anchors, the present visit."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
@@ -43,7 +44,7 @@ class PairSpace:
         self.settings = settings or PairSettings()
         self._index = NeighbourIndex(self.settings)
         self._orders: WeakKeyDictionary[Game, np.ndarray] = WeakKeyDictionary()
-        self._visits: WeakKeyDictionary[Game, dict[str | None, list[Question]]] = WeakKeyDictionary()
+        self._visits: WeakKeyDictionary[Game, dict[int, list[Question]]] = WeakKeyDictionary()  # by their last steps
 
     def neighbourhoods(self, game: Game) -> Neighbourhoods:
         """The pool as the task sees it now."""
@@ -64,8 +65,7 @@ class PairSpace:
     def visit(self, game: Game, last: Question | None = None) -> list[Question]:
         """The questions of a line since its last change of anchor, in their order; empty before the first question.
 
-        Read from the ledger, one step back after another, unless the visit is one question longer than when it was
-        last read.
+        Read from the ledger, one step back after another, up to a step whose visit is in mind.
 
         Args:
             game: where.
@@ -75,18 +75,19 @@ class PairSpace:
         if last is None:
             return []
         visits = self._visits.setdefault(game, {})
-        kept = visits.pop(last.context, [])
-        if not kept or kept[-1].id != last.id:
-            known = bool(kept) and kept[-1].step == last.step - 1
-            kept = [*kept, last] if known else _read_visit(game, last)
-        visits[last.context] = kept
+        visit = visits.pop(last.step, None) or _read_visit(game, last, visits)
+        visits[last.step] = visit
         for oldest in list(visits)[:-_VISITS]:
             del visits[oldest]
-        return kept
+        return visit
 
     def newest_anchor(self, game: Game) -> int | None:
         """The anchor whose visit began last, on whichever line; None before the first question."""
-        ends = [*game.view.elsewhere, *([game.view.last_question] if game.view.last_question else [])]
+        ends = [
+            *game.view.elsewhere,
+            *game.view.beside,
+            *([game.view.last_question] if game.view.last_question else []),
+        ]
         visits = [self.visit(game, question) for question in ends]
         if not visits:
             return None
@@ -111,12 +112,14 @@ class PairSpace:
                 return Offered(nodes, shell, units, asked)
 
 
-def _read_visit(game: Game, last: Question) -> list[Question]:
+def _read_visit(game: Game, last: Question, known: Mapping[int, list[Question]]) -> list[Question]:
     visit, step = [last], last.step
     while True:
         noted = game.ledger.step_details(game.id, step) or {}
-        step = noted.get("after", step - 1)
-        before = game.ledger.questions(game.id, game.pool, step) if step >= 0 else []
+        step = noted.get("after", step - 1)  # several lines may be about one anchor in turn
+        before = known.get(step) or (game.ledger.questions(game.id, game.pool, step) if step >= 0 else [])
         if not before or before[-1].context != last.context:
             return visit
         visit = [*before, *visit]
+        if step in known:
+            return visit
