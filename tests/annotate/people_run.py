@@ -2,6 +2,7 @@
 
 import sqlite3
 import threading
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -58,12 +59,12 @@ def deploy(folder, name="dral", plan=PLAN, oracle=None, updates=None, make=tiny_
 
 
 @contextmanager
-def opened(folder, name="dral", plan=PLAN, lease=60.0, people=1, **more):
+def opened(folder, name="dral", plan=PLAN, lease=60.0, people=1, clock=time.monotonic, **more):
     """(run, desk, oracle, sitting) of a folder, in the thread that calls; so many ``people`` may answer at once."""
     oracle = PeopleOracle(patience=20)
     with deploy(folder, name, plan, oracle, **more) as run:
         cards = PairCards(run.parts.task, SECRET)
-        desk = RunDesk(oracle, VALUES, cards.draw, "pairs", lease, patience=10, people=people)
+        desk = RunDesk(oracle, VALUES, cards.draw, "pairs", lease, patience=10, clock=clock, people=people)
         yield run, desk, oracle, Sitting(run, oracle, desk, cards.card, PairConflicts(cards))
 
 

@@ -28,10 +28,11 @@ class Company(threading.Thread):
         super().__init__()
         self.play, self.desk, self.oracle, self.script = run, desk, oracle, script
         self.shown, self.sent_away, self.error, self.undone = [], [], None, 0
+        self.lines = 0  # of the script that were begun
 
     def run(self):
         try:
-            for browser, what in self.script:
+            for self.lines, (browser, what) in enumerate(self.script, 1):
                 found = self.desk.next(browser)
                 while not isinstance(found, Asked) and found.note != FULL:
                     if found.reason == "done":
@@ -57,9 +58,16 @@ class Company(threading.Thread):
 
 
 def sit(folder, script, people=2, **more):
-    """What was shown to whom, how many answers were taken back, and how the run stands."""
-    with opened(folder, plan=SHORT, people=people, **more) as (run, desk, oracle, sitting):
+    """What was shown to whom, how many answers were taken back, and how the run stands; a second is a line of it."""
+    began: list[Company] = []
+    with opened(folder, plan=SHORT, people=people, clock=lambda: float(began[0].lines) if began else 0.0, **more) as (
+        run,
+        desk,
+        oracle,
+        sitting,
+    ):
         company = Company(run, desk, oracle, script)
+        began.append(company)
         company.start()
         list(sitting.play())
         company.join(20)
@@ -92,7 +100,7 @@ def test_two_browsers_are_asked_about_two_people_and_keep_theirs(tmp_path):
 
 def test_who_comes_later_begins_another_line_and_who_is_left_finishes_it(tmp_path):
     script = [*[("a", "say")] * 3, *[("b", "say")] * 2, *[("a", "say")] * 30]
-    shown, _, found = sit(tmp_path / "run", script, lease=0.05)
+    shown, _, found = sit(tmp_path / "run", script, lease=4.0)
     by_b = [anchor for who, _, anchor in shown if who == "b"]
     assert len(set(by_b)) == 1
     assert by_b[0] in [anchor for who, _, anchor in shown if who == "a"]  # b is gone: its anchor is a's now
