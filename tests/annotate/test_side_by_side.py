@@ -32,7 +32,8 @@ class Company(threading.Thread):
 
     def run(self):
         try:
-            for self.lines, (browser, what) in enumerate(self.script, 1):
+            for number, (browser, what) in enumerate(self.script, 1):
+                self.lines = number
                 found = self.desk.next(browser)
                 while not isinstance(found, Asked) and found.note != FULL:
                     if found.reason == "done":
@@ -60,12 +61,11 @@ class Company(threading.Thread):
 def sit(folder, script, people=2, **more):
     """What was shown to whom, how many answers were taken back, and how the run stands; a second is a line of it."""
     began: list[Company] = []
-    with opened(folder, plan=SHORT, people=people, clock=lambda: float(began[0].lines) if began else 0.0, **more) as (
-        run,
-        desk,
-        oracle,
-        sitting,
-    ):
+
+    def lines() -> float:
+        return float(began[0].lines) if began else 0.0
+
+    with opened(folder, plan=SHORT, people=people, clock=lines, **more) as (run, desk, oracle, sitting):
         company = Company(run, desk, oracle, script)
         began.append(company)
         company.start()
