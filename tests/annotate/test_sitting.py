@@ -1,6 +1,7 @@
 """People answer a run: what they do comes into the ledger, and the run goes on as if it had been known before."""
 
 import re
+import threading
 from collections import Counter
 from dataclasses import replace
 
@@ -120,6 +121,35 @@ def test_taken_up_after_undos_it_goes_on_as_if_it_had_not_been_stopped(tmp_path,
         person.join(20)
         assert person.error is None
         assert state(run) == whole
+
+
+@pytest.mark.parametrize("stop", [7, 8])  # the eighth answer closes steps and lets the model learn
+def test_after_a_restart_the_last_answer_can_still_be_taken_back(tmp_path, stop):
+    answer_all(tmp_path, plan=SHORT, count=stop)
+    with opened(tmp_path, plan=SHORT) as (run, desk, oracle, sitting):
+        found = {}
+
+        def look():
+            try:
+                while not isinstance(found.get("shown"), Asked):  # until it is prepared
+                    found["shown"] = desk.next(BROWSER)
+                found["undo"] = desk.undoable(BROWSER)
+                found["again"] = desk.undo(BROWSER, stop, 0)
+                found["receipt"] = desk.answer(BROWSER, stop, 1, "unknown")
+                desk.next(BROWSER)
+            finally:
+                oracle.close()
+
+        person = threading.Thread(target=look)
+        person.start()
+        list(sitting.play())
+        person.join(20)
+        assert found["shown"].id == stop + 1
+        assert (found["undo"].question, found["undo"].revision) == (stop, 0)
+        assert (found["again"].id, found["again"].revision) == (stop, 1)
+        assert found["receipt"].counted
+        *_, (_, question, _, blob) = run.ledger.answers(run.ledger.game()["id"])
+        assert (question, blob) == (stop, None)
 
 
 def test_between_undo_and_the_new_answer_the_first_one_is_in_force(tmp_path):

@@ -21,6 +21,7 @@ from slow.harness import outcome, start
 
 Key = tuple[int, int]
 _SAID = ("same", "different", "unknown")
+_PATIENCE = 300  # seconds without an answer, on a busy machine
 
 
 def _draw(question: int, revision: int, what: str) -> int:
@@ -159,16 +160,20 @@ def answered(
         # By progress and not by time: kills lie all along the run, and anywhere between two answers.
         until = heard() + int(rng.integers(1, max(2, 2 * budget // (kills + 1))))
         while busy() and heard() < min(until, budget - 1):
-            assert served.process.poll() is None, "".join(served.printed[-40:])
+            assert served.process.poll() is None, _tail(served)
             time.sleep(0.001)
         time.sleep(rng.uniform(0.0, 0.05))
         _kill(served.process)
         number += 1
         told(number)
         served.start()
-    for thread, client in zip(threads, clients, strict=True):
-        thread.join(600)
-        assert not thread.is_alive(), "a client did not come to an end"
+    last, since = heard(), time.monotonic()
+    while busy():
+        time.sleep(0.05)
+        if heard() > last:
+            last, since = heard(), time.monotonic()
+        assert time.monotonic() - since < _PATIENCE, f"nothing was answered for {_PATIENCE} s:\n" + _tail(served)
+    for client in clients:
         client.close()
     served.end()
     for client in clients[1:]:
@@ -184,6 +189,10 @@ def replayed(folder: Path, budget: int) -> dict[str, Any]:
     again = replay(folder)
     Served(again, budget).end()
     return ended(again)
+
+
+def _tail(served: Served) -> str:
+    return "".join(served.printed[-40:])
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

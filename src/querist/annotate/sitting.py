@@ -104,13 +104,18 @@ class Sitting:
         self._open = {q.id: self._open.get(q.id) or self._card(game, q) for q in questions}
         conflicts, past = self._torn
         last = None
-        for answered in run.last.questions:
+        for answered in run.last.questions or self._newest(game):
             on = lines.after(answered)
             past = [*past, self._card(game, answered)]
             last = None if on is None else (answered.id, self._open[on.id].lease)
         cards = list(self._open.values())
         self._desk.show(Board(game.view.spent, self._budget, cards, past, last, conflicts))
         return not up[0] <= before[0]
+
+    def _newest(self, game: Game) -> Sequence[Question]:
+        """Those of the step that was answered last, where it is closed: taken back, it is a correction."""
+        turns = game.view.turns
+        return game.ledger.questions(game.id, game.pool, game.view.step_of(turns - 1)) if turns else ()
 
     def _look(self, game: Game) -> None:
         """Look for contradictions among the answers."""
