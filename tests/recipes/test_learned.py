@@ -93,6 +93,16 @@ def test_a_variant_is_trained_and_played_under_its_name(setup, tmp_path):
         learned.episodes(LOADED, "ralis/sound+gama=0.5")
 
 
+def test_still_games_are_played_with_the_model_as_it_stands(setup, monkeypatch):
+    asked = []
+    monkeypatch.setattr(type(setup.task), "rehearsal", lambda *_: pytest.fail("this one learns"))
+    still = type(setup.task).still_rehearsal
+    monkeypatch.setattr(type(setup.task), "still_rehearsal", lambda task, s: asked.append(len(s)) or still(task, s))
+    card = learned.train(LOADED, setup, "ralis/sound+games=still,reward=deep_influence", 1)
+    assert card.settings["games"] == "still"
+    assert len(asked) == LOADED.recipe.train.halves + 1
+
+
 def test_how_many_policies_a_strategy_has():
     training = Training(policies=5, control_policies=2)
     asked = ("random", "ralis/sound", "ralis/faithful", "ralis/untrained", "ralis/shuffled")

@@ -75,6 +75,10 @@ class Agent(ABC):
         """
         return halved(split, pool, seed, turn)
 
+    def still(self, profile: str, changes: Mapping[str, Any]) -> bool:
+        """Whether its games are played with a model that does not learn, because its rewards need no learning."""
+        return False
+
     @abstractmethod
     def policy(self, card: PolicyCard, again: Again | None = None) -> Policy:
         """What plays a card of this agent.

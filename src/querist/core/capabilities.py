@@ -139,6 +139,17 @@ class EstimatesMarginalInfluence(Protocol):
 
 
 @runtime_checkable
+class EstimatesDeepInfluence(Protocol):
+    """A task that can tell what single labels are worth to more of its model than the last layer."""
+
+    def deep_influence(
+        self, units: np.ndarray, answers: Sequence[np.ndarray] | None, sources: np.ndarray
+    ) -> np.ndarray:
+        """As :meth:`EstimatesInfluence.influence`, to all that learns from a label."""
+        ...
+
+
+@runtime_checkable
 class SamplesPredictions(Protocol):
     """A task whose model can predict at random, as with dropout."""
 
@@ -201,6 +212,19 @@ class Rehearses(Protocol):
 
     def rehearsal(self, sources: np.ndarray) -> "Task":
         """A task on the same pool whose first weights come from the present model; it leaves this one alone.
+
+        Args:
+            sources: those that the games will touch.
+        """
+        ...
+
+
+@runtime_checkable
+class RehearsesStill(Protocol):
+    """A task with a stand-in that does not learn, for rewards that can be told without learning."""
+
+    def still_rehearsal(self, sources: np.ndarray) -> "Task":
+        """A task on the same pool whose model is the present one and stays so; it leaves this one alone.
 
         Args:
             sources: those that the games will touch.

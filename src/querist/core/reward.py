@@ -4,15 +4,23 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from typing import Literal
 
 import numpy as np
 
-from querist.core.capabilities import EstimatesInfluence, EstimatesMarginalInfluence
+from querist.core.capabilities import EstimatesDeepInfluence, EstimatesInfluence, EstimatesMarginalInfluence
 from querist.core.evaluation import Evaluation, paired_difference
 from querist.core.split import Role
 from querist.core.step import Game, Outcome
 from querist.core.task import Task
 from querist.errors import QueristError
+
+Influence = Literal["influence", "deep_influence", "marginal_influence"]
+_ESTIMATES: Mapping[Influence, type] = {
+    "influence": EstimatesInfluence,
+    "deep_influence": EstimatesDeepInfluence,
+    "marginal_influence": EstimatesMarginalInfluence,
+}
 
 
 class Timing(Enum):
@@ -94,12 +102,13 @@ class InfluenceGain(MetricGain):
     Args:
         scale: see :class:`MetricGain`.
         evaluate_first: likewise.
-        marginal: what each answer was worth after those before it, instead of each alone.
+        kind: of what each answer was worth: alone (``influence``, ``deep_influence``), or after those before it
+            (``marginal_influence``); see the capabilities of these names.
     """
 
-    def __init__(self, scale: float = 1.0, evaluate_first: bool = True, marginal: bool = False) -> None:
+    def __init__(self, scale: float = 1.0, evaluate_first: bool = True, kind: Influence = "influence") -> None:
         super().__init__(scale, evaluate_first)
-        self._marginal = marginal
+        self._kind: Influence = kind
         self._before: Mapping[str, np.ndarray] = {}
 
     def begin(self, game: Game) -> None:
@@ -113,8 +122,7 @@ class InfluenceGain(MetricGain):
         self._before = game.task.snapshot()
 
     def _can(self, task: Task) -> bool:
-        kind = EstimatesMarginalInfluence if self._marginal else EstimatesInfluence
-        return task.can(kind) and isinstance(task, kind)
+        return task.can(_ESTIMATES[self._kind]) and isinstance(task, _ESTIMATES[self._kind])
 
     def measure(self, game: Game, outcome: Outcome) -> Gain:
         gain = super().measure(game, outcome)
@@ -124,12 +132,7 @@ class InfluenceGain(MetricGain):
         told = [(q, a) for q, a in zip(outcome.questions, outcome.answers, strict=True) if a is not None]
         units = np.array([q.unit for q, _ in told], dtype=np.int64)
         answers, sources = [a for _, a in told], game.split.sources(Role.REWARD)
-        if self._marginal:
-            assert isinstance(task, EstimatesMarginalInfluence)
-            values = task.marginal_influence(units, answers, sources)
-        else:
-            assert isinstance(task, EstimatesInfluence)
-            values = task.influence(units, answers, sources)
+        values = getattr(task, self._kind)(units, answers, sources)
         worth = dict(zip(units.tolist(), values.tolist(), strict=True))
         task.restore(after)
         self._before = after

@@ -12,13 +12,19 @@ from torch import Tensor
 _LEAST_FREQUENCY = 1e-3  # a class that was hardly met shall not rule the rest
 
 
+def class_weights(target: Tensor, classes: int, balance: float = 0.5) -> Tensor:
+    """What a label of each class weighs: its frequency among labels (m,) int64 to the power of minus ``balance``."""
+    frequency = torch.bincount(target, minlength=classes).double() / len(target)
+    return (frequency.clamp_min(_LEAST_FREQUENCY) ** -balance).float()
+
+
 def error_slope(features: Tensor, shares: Tensor, target: Tensor, balance: float = 0.5) -> tuple[Tensor, Tensor]:
     """The gradient of the loss on reference cells.
 
     Args:
         features: (m, d) of labelled cells; ``shares`` (m, C) predicted, ``target`` (m,) int64 true classes.
         balance: a class of frequency f among them weighs f to the power of minus this, as a metric that averages over
-            classes wants it.
+            classes wants it; see :func:`class_weights`.
 
     Returns:
         slope (d, C), and what a label of each class weighs, (C,).
@@ -28,8 +34,7 @@ def error_slope(features: Tensor, shares: Tensor, target: Tensor, balance: float
     """
     if not len(target) or len(features) != len(target) or len(shares) != len(target):
         raise ValueError(f"{len(features)} features, {len(shares)} shares and {len(target)} labels")
-    frequency = torch.bincount(target, minlength=shares.shape[1]).to(features.dtype) / len(target)
-    weights = frequency.clamp_min(_LEAST_FREQUENCY) ** -balance
+    weights = class_weights(target, shares.shape[1], balance).to(features.dtype)
     each = weights[target]
     residual = shares * each[:, None]
     residual[torch.arange(len(target), device=target.device), target] -= each

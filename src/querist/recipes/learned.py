@@ -14,7 +14,7 @@ import numpy as np
 from querist.acquisition.registry import GroupForm, Strategy
 from querist.core import rng
 from querist.core.answers import Labels
-from querist.core.capabilities import Rehearses
+from querist.core.capabilities import Rehearses, RehearsesStill
 from querist.core.card import CARD, PolicyCard
 from querist.core.problem import Setup
 from querist.core.split import Role
@@ -119,7 +119,8 @@ def check(loaded: "LoadedRecipe", setup: Setup, strategy: str) -> None:
     """
     chosen, recipe = agent(_learned(strategy).agent), loaded.recipe
     chosen.check(setup.pool, setup.split, recipe.batch, recipe.groups.count, episodes(loaded, strategy))
-    stands_in = setup.task.can(Rehearses) and isinstance(setup.task, Rehearses)
+    kind = RehearsesStill if _still(loaded, strategy) else Rehearses
+    stands_in = setup.task.can(kind) and isinstance(setup.task, kind)
     if chosen.paid_by == "metric" and recipe.train.rehearsal and not stands_in:
         raise QueristError(
             f"{type(setup.task).__name__} has no cheap stand-in to train policies in",
@@ -191,11 +192,20 @@ def _scene(
     task.fit(labels, new=labels, steps=training.start, phase="start", rng=stream)
     if not training.rehearsal or chosen.paid_by == "answers":
         return Scene(inner, task, task.snapshot())
-    assert isinstance(task, Rehearses)
     wanted = np.concatenate([inner.sources(r) for r in (Role.START, Role.POOL, Role.STATE, Role.REWARD)])
+    if _still(loaded, strategy):
+        assert isinstance(task, RehearsesStill)
+        games = task.still_rehearsal(wanted)
+        return Scene(inner, games, games.snapshot())
+    assert isinstance(task, Rehearses)
     games = task.rehearsal(wanted)
     games.fit(labels, new=labels, steps=training.first, phase="start", rng=stream)
     return Scene(inner, games, games.snapshot())
+
+
+def _still(loaded: "LoadedRecipe", strategy: str) -> bool:
+    what = _learned(strategy)
+    return agent(what.agent).still(what.profile, _changes(loaded, what))
 
 
 def _learned(strategy: str) -> Learned:

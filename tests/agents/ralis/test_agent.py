@@ -172,6 +172,22 @@ def test_the_check_plays_the_same_fresh_games_with_the_policy_and_with_chance(tm
     assert card.check["standard_error"] == pytest.approx(abs(np.diff(policy - chance)[0]) / 2)
 
 
+@pytest.mark.parametrize("reward", ["influence", "deep_influence"])
+def test_in_still_games_nothing_is_learned_but_the_policy(tmp_path, reward):
+    stage = a_stage(tmp_path / "games", rehearsed=False)
+    (scene,) = stage.scenes
+    games = scene.task.still_rehearsal(np.flatnonzero(scene.inner.roles))
+    stage = replace(stage, scenes=(Scene(scene.inner, games, games.snapshot()),), unseen=scene)
+    changes = CHANGES["sound"] | {"games": "still", "reward": reward, "check_games": 2}
+    assert AGENT.still("sound", changes)
+    assert not AGENT.still("sound", CHANGES["sound"])
+    card = AGENT.train("sound", changes, stage, 1)
+    assert [row["rewards"] for row in card.curve] == [[0.0, 0.0]] * 3  # the metric stays
+    # What the check counts is what answers were worth: of chance, anything but always the same.
+    assert len(set(card.check["random"])) == 2
+    assert len(deployed(tmp_path / "run", card)) == 4
+
+
 def test_one_game_has_no_standard_error_and_none_no_check(tmp_path):
     assert a_card(tmp_path / "one", changes=CHANGES["sound"] | {"check_games": 1}).check["standard_error"] is None
     assert a_card(tmp_path / "none").check == {}

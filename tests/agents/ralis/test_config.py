@@ -96,6 +96,9 @@ def test_an_unknown_profile_or_setting_names_those_there_are():
         ({"loss": "l1"}, "loss"),
         ({"optimiser": "adam"}, "optimiser"),
         ({"checkpoint": "first"}, "checkpoint"),
+        ({"games": "still", "reward": "metric", "horizon": 5}, "still games"),
+        ({"games": "still", "checkpoint": "best"}, "still games"),
+        ({"reward": "deep_influence", "bootstrap": True, "standardise_returns": False}, "by itself"),
     ],
 )
 def test_rules(changes, rule):

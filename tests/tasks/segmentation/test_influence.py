@@ -5,7 +5,7 @@ import torch
 from querist.core.capabilities import EstimatesInfluence
 from querist.nn.runtime import seeded
 from querist.tasks.segmentation.grid import Grid
-from querist.tasks.segmentation.influence import Cells, Whitener, Yardstick, of_regions
+from querist.tasks.segmentation.influence import Cells, Whitener, cell_worth, of_regions
 from querist.tasks.segmentation.readout import ReadoutTask
 from tiny import CLASSES, VOID, SplitNet, labels_of, tiny_data, tiny_task
 
@@ -107,10 +107,10 @@ def test_cells_belong_to_the_region_of_their_centre():
 
 
 def test_void_cells_are_worth_nothing():
-    yard = Yardstick(torch.ones(2, 3) * torch.tensor([1.0, 2.0, 3.0]), torch.ones(3), VOID)
-    features, shares = torch.ones(1, 1, 2, 2), torch.full((1, 1, 2, 3), 1 / 3)
-    found = yard.cells(features, shares, np.array([[[0, VOID]]], dtype=np.uint8))
-    torch.testing.assert_close(found, torch.tensor([[[2.0, 0.0]]]))  # the mean of 2, 4, 6 less 2
+    values, shares = torch.tensor([-4.0, 2.0, 6.0]).expand(1, 1, 2, 3), torch.tensor([0.5, 0.25, 0.25])
+    found = cell_worth(values, shares, np.array([[[1, VOID]]], dtype=np.uint8), VOID)
+    torch.testing.assert_close(found, torch.tensor([[[2.0, 0.0]]]))
+    torch.testing.assert_close(cell_worth(values, shares, None, VOID), torch.zeros(1, 1, 2))  # -2 + 0.5 + 1.5
 
 
 def test_white_features_have_mean_0_and_covariance_1():

@@ -1,6 +1,6 @@
 """Games of a team: what is offered, what is taken, and what each step gained (ALGORITHMS 2.5, EPISODE)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,7 +10,7 @@ from querist.agents.matal.team_dqn import TeamStep
 from querist.core.candidates import GlobalPool
 from querist.core.observation import Groups, Observation
 from querist.core.policy import Selection
-from querist.core.reward import Gain, InfluenceGain, MetricGain
+from querist.core.reward import Gain, Influence, InfluenceGain, MetricGain
 from querist.core.step import Game, Outcome, advance, offer
 from querist.errors import QueristError
 
@@ -66,7 +66,8 @@ def play(
         scene: the number of its partition.
         told: called with each step as soon as its gain, and what is offered next, are known.
     """
-    reward = MetricGain() if settings.reward == "metric" else ImageGain(marginal=settings.reward == "marginal")
+    kinds: Mapping[str, Influence] = {"influence": "influence", "marginal": "marginal_influence"}
+    reward = MetricGain() if settings.reward == "metric" else ImageGain(kind=kinds[settings.reward])
     reward.begin(game)
     seen = offer(game, 0)
     k = game.candidates.per_group(game.batch)

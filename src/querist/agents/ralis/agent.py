@@ -59,6 +59,9 @@ class RalisAgent(Agent):
         chosen = config.settings(profile, changes)
         return max(1, chosen.warm_up) if control == "untrained" else chosen.episodes
 
+    def still(self, profile: str, changes: Mapping[str, Any]) -> bool:
+        return config.settings(profile, changes).games == "still"
+
     def train(
         self,
         profile: str,
@@ -100,8 +103,9 @@ class RalisAgent(Agent):
 
 
 def _environment(games: Rehearsal, stage: Stage, settings: Ralis) -> QueryEnvironment:
-    reward = InfluenceGain if settings.reward == "influence" else MetricGain
-    return games.environment(ClusterPools(stage.batch, settings.pool_train), reward(1.0, settings.evaluate_first))
+    first = settings.evaluate_first
+    reward = MetricGain(1.0, first) if settings.reward == "metric" else InfluenceGain(1.0, first, settings.reward)
+    return games.environment(ClusterPools(stage.batch, settings.pool_train), reward)
 
 
 def _check(environment: QueryEnvironment, net: nn.Module, settings: Ralis) -> dict[str, Any]:
@@ -117,8 +121,9 @@ def _check(environment: QueryEnvironment, net: nn.Module, settings: Ralis) -> di
     def chance(now: Moment, stream: np.random.Generator) -> np.ndarray:
         return uniform_actions(now.mask, stream)
 
+    still = settings.games == "still"  # where the metric does not move
     found = {
-        name: [round(v, 4) for v in play(environment, act, settings.check_games, _CHECK_SEED)]
+        name: [round(v, 4) for v in play(environment, act, settings.check_games, _CHECK_SEED, still)]
         for name, act in (("policy", greedy), ("random", chance))
     }
     gains = np.array(found["policy"]) - np.array(found["random"])

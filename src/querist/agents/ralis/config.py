@@ -21,7 +21,11 @@ class Ralis:
         evaluate_first: measure the model before the first question; the released code takes zero for it, so that the
             first reward of each episode is a level and no gain.
         reward: ``metric``: the rise of the metric, shared by all questions of a step. ``influence``: for each question
-            what its own answer is worth on the reward set, see :class:`~querist.core.reward.InfluenceGain`.
+            what its own answer is worth on the reward set, see :class:`~querist.core.reward.InfluenceGain`;
+            ``deep_influence``: to all that learns, and not to the last layer alone.
+        games: ``learning``: the task, or its stand-in, learns after each step. ``still``: it stays as the game begins,
+            which no reward but an influence can do with; such games are many times faster, and policies see in them
+            the beliefs of the whole model.
         hide_labelled: share of the episodes in which the policy is not told what is labelled, nor what a label is
             expected to be worth (class-free), so that it can also be used where nobody tells it.
         episodes: how many games are played.
@@ -58,7 +62,8 @@ class Ralis:
     standardise: bool = True
     keep_given: bool = True
     evaluate_first: bool = True
-    reward: Literal["metric", "influence"] = "influence"
+    reward: Literal["metric", "influence", "deep_influence"] = "influence"
+    games: Literal["learning", "still"] = "learning"
     hide_labelled: float = 0.25
     episodes: int = 120
     budget: int = 240
@@ -107,6 +112,9 @@ class Ralis:
             or (self.standardise and not self.bootstrap),
             "the influence pays each question by itself: horizon 1 and no bootstrap": self.reward == "metric"
             or (self.horizon == 1 and not self.bootstrap),
+            "still games are paid by an influence": self.games == "learning" or self.reward != "metric",
+            "the best checkpoint is found by the metric, which does not move in still games": self.games == "learning"
+            or self.checkpoint == "last",
             "gamma is in [0, 1]": 0 <= self.gamma <= 1,
             "replay holds at least a batch": self.replay >= self.batch,
             "learning_rate is positive": self.learning_rate > 0,

@@ -68,6 +68,7 @@ def play(
     act: Callable[[Moment, np.random.Generator], np.ndarray],
     games: int,
     seed: int,
+    by_answer: bool = False,
 ) -> list[float]:
     """The sum of rewards of some games, played without learning.
 
@@ -75,6 +76,7 @@ def play(
         environment: see :func:`train`.
         act: what is seen, and a stream -> (G,) places.
         games: how many; ``seed`` of them.
+        by_answer: of each step, what its answers were worth on average, instead of the metric's rise.
     """
     sums = []
     for number in range(games):
@@ -82,8 +84,9 @@ def play(
         total, step, ended = 0.0, 0, False
         while not ended:
             actions = act(_moment(seen), rng.generator(seed, "play", number, step))
-            seen, reward, ended, _, _ = environment.step(actions[:, None])
-            total, step = total + float(reward), step + 1
+            seen, reward, ended, _, info = environment.step(actions[:, None])
+            total += float(np.mean(info["reward_per_group"])) if by_answer else float(reward)
+            step += 1
         sums.append(total)
     return sums
 
@@ -129,7 +132,7 @@ class _Learner:
             errors.append(float(info["reward_standard_error"]))
             place = (number % self._scenes, len(rewards))
             paid = np.full(len(actions), float(reward))
-            if self._settings.reward == "influence":
+            if self._settings.reward != "metric":
                 paid = np.resize(info["reward_per_group"], len(actions))  # groups that have gone are no actions
             self._remember(now, actions, paid, None if ended else _moment(seen), place)
             if not warm:
@@ -187,14 +190,14 @@ class _Learner:
 
     def _shuffled(self, paid: np.ndarray) -> np.ndarray:
         """Rewards of earlier steps, or of earlier questions where each is paid by itself."""
-        each = paid if self._settings.reward == "influence" else paid[:1]
+        each = paid if self._settings.reward != "metric" else paid[:1]
         streams = (rng.generator(self._seed, "shuffled", 0, len(self._earlier) + i) for i in range(len(each)))
         found = [self._earlier.replace(float(r), stream) for r, stream in zip(each, list(streams), strict=True)]
         return np.resize(np.array(found), len(paid))
 
     def _distinct(self, values: np.ndarray, actions: np.ndarray) -> list[float]:
         """The returns that count by themselves: one of a step, or one of each question."""
-        return values[actions >= 0].tolist() if self._settings.reward == "influence" else values[:1].tolist()
+        return values[actions >= 0].tolist() if self._settings.reward != "metric" else values[:1].tolist()
 
     def _store(self) -> None:
         """What is held goes into the replay; while the warm-up lasts, it is not known yet what a usual return is."""

@@ -1,4 +1,4 @@
-"""What labels of regions are worth to a segmentation model's last layer, measured on labelled images."""
+"""What labels of regions are worth to a segmentation model, measured on labelled images: cells, regions, sums."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -9,6 +9,10 @@ from torch import Tensor
 
 from querist.kernels.influence import error_slope, expected_value, label_values
 from querist.tasks.segmentation.grid import Grid
+
+Looks = Iterable[tuple[np.ndarray, Tensor, Tensor]]
+"""Per batch of images: sources, what each class would be worth as the label of each cell (B, h, w, C), and the model's
+belief about it (B, h, w, C)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,32 +50,41 @@ class Yardstick:
 
     Args:
         slope: (d, C) and ``weights`` (C,), see :func:`querist.kernels.influence.error_slope`.
-        void: the id of unlabelled cells.
     """
 
     slope: Tensor
     weights: Tensor
-    void: int
 
     @classmethod
     def of(cls, features: Tensor, shares: Tensor, masks: np.ndarray, void: int) -> "Yardstick":
-        """From the reference images: (B, h, w, d), (B, h, w, C) and their labels (B, h, w)."""
+        """From the reference images: (B, h, w, d), (B, h, w, C) and their labels (B, h, w) with ``void`` cells."""
         target = torch.from_numpy(masks.astype(np.int64)).flatten()
         known = target != void
-        return cls(
-            *error_slope(features.flatten(0, 2)[known], shares.flatten(0, 2)[known], target[known]),
-            void,
-        )
+        return cls(*error_slope(features.flatten(0, 2)[known], shares.flatten(0, 2)[known], target[known]))
 
-    def cells(self, features: Tensor, shares: Tensor, masks: np.ndarray | None) -> Tensor:
-        """(B, h, w): what the label of each cell is worth; expected where no masks (B, h, w) are given; 0 if void."""
-        values = label_values(features, shares, self.slope, self.weights)
-        if masks is None:
-            return expected_value(values, shares)
-        target = torch.from_numpy(masks.astype(np.int64))
-        known = target != self.void
-        found = values.gather(-1, torch.where(known, target, 0)[..., None])[..., 0]
-        return torch.where(known, found, 0.0)
+    def values(self, features: Tensor, shares: Tensor) -> Tensor:
+        """(B, h, w, d), (B, h, w, C) -> (B, h, w, C): what each class would be worth as the label of each cell."""
+        return label_values(features, shares, self.slope, self.weights)
+
+
+def cell_worth(values: Tensor, shares: Tensor, masks: np.ndarray | None, void: int) -> Tensor:
+    """What the label of each cell is worth.
+
+    Args:
+        values: (B, h, w, C), of each class as a label.
+        shares: (B, h, w, C), what the model believes.
+        masks: (B, h, w), the labels; None: the expectation under the model.
+        void: the id of unlabelled cells, which are worth nothing.
+
+    Returns:
+        (B, h, w).
+    """
+    if masks is None:
+        return expected_value(values, shares)
+    target = torch.from_numpy(masks.astype(np.int64))
+    known = target != void
+    found = values.gather(-1, torch.where(known, target, 0)[..., None])[..., 0]
+    return torch.where(known, found, 0.0)
 
 
 def of_regions(values: Tensor, regions: np.ndarray, count: int) -> np.ndarray:
@@ -107,29 +120,29 @@ class Whitener:
 
 
 def region_influence(
-    yardstick: Yardstick,
-    looks: Iterable[tuple[np.ndarray, Tensor, Tensor]],
-    wanted: tuple[np.ndarray, np.ndarray],
+    looks: Looks,
+    units: tuple[np.ndarray, np.ndarray],
     regions: tuple[np.ndarray, int],
     mask: Callable[[int], np.ndarray] | None,
+    void: int,
 ) -> np.ndarray:
     """What the labels of regions are worth.
 
     Args:
-        yardstick: what they are measured by.
-        looks: per batch of images: (sources, features (B, h, w, d), shares (B, h, w, C)).
-        wanted: (source, part) of each region, (n,) each.
+        looks: at the images of the regions.
+        units: (source, part) of each region, (n,) each.
         regions: which region each cell is in, (h, w), and how many regions there are.
         mask: source -> its known labels at the cells, (h, w); None: the expectation under the model.
+        void: the id of unlabelled cells.
 
     Returns:
         (n,) float32.
     """
-    source, part = wanted
+    source, part = units
     found = np.zeros(len(source), dtype=np.float32)
-    for sources, features, shares in looks:
+    for sources, values, shares in looks:
         masks = None if mask is None else np.stack([mask(int(s)) for s in sources])
-        table = of_regions(yardstick.cells(features, shares, masks), *regions)
+        table = of_regions(cell_worth(values, shares, masks, void), *regions)
         row = {int(s): i for i, s in enumerate(sources)}
         here = np.flatnonzero(np.isin(source, sources))
         found[here] = table[[row[int(s)] for s in source[here]], part[here]]

@@ -242,13 +242,14 @@ class ReadoutTask(Task):
             yardstick = self._measured_by(sources, look)
             images = np.unique(source)
             batches = [images[i : i + self._batch] for i in range(0, len(images), self._batch)]
-            looks = ((some, *look(some)) for some in batches)
+            looks = ((some, yardstick.values(*seen), seen[1]) for some in batches for seen in [look(some)])
             known = None
             if answers is not None:
                 labels = Labels(units, tuple(answers), units[:0])
                 canvas = Canvas(self.data, self.grid, self._of.regions, labels)
                 known = lambda s: self._features.sampled(canvas.mask(s))  # noqa: E731
-            return region_influence(yardstick, looks, (source, part), (self._regions, len(self.grid)), known)
+            regions = self._regions, len(self.grid)
+            return region_influence(looks, (source, part), regions, known, self.data.void_id)
 
     def _measured_by(self, sources: np.ndarray, look: Callable[[np.ndarray], tuple[Tensor, Tensor]]) -> Yardstick:
         """The yardstick of the present weights; kept, because a step asks twice: before it chooses, and to be paid."""

@@ -1,5 +1,6 @@
 """Semantic segmentation as a task: any model that gives logits, asked about regions of images."""
 
+import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from querist.core.answers import Labels
-from querist.core.capabilities import Embeds, EstimatesInfluence, Rehearses, SamplesPredictions
+from querist.core.capabilities import (
+    Embeds,
+    EstimatesDeepInfluence,
+    EstimatesInfluence,
+    Rehearses,
+    RehearsesStill,
+    SamplesPredictions,
+)
 from querist.core.evaluation import Evaluation
 from querist.core.task import Phase, Task
 from querist.errors import QueristError
@@ -19,15 +27,15 @@ from querist.kernels.confusion import confusion_counts
 from querist.kernels.uncertainty import PixelUncertainty, pixel_uncertainty
 from querist.nn.runtime import arrays_to_state, resolve_device, seeded, state_to_arrays, torch_generator
 from querist.nn.weights import load_model, save_model
-from querist.tasks.segmentation.crops import Canvas
 from querist.tasks.segmentation.data import SegmentationData
 from querist.tasks.segmentation.description import RegionDescriber, SplitsAtTheHead, split_model
 from querist.tasks.segmentation.grid import Grid
-from querist.tasks.segmentation.influence import Cells, Whitener, Yardstick, region_influence
 from querist.tasks.segmentation.metric import evaluation
 from querist.tasks.segmentation.pictures import region_picture, region_place
 from querist.tasks.segmentation.readout import ReadoutTask
+from querist.tasks.segmentation.still import StillTask
 from querist.tasks.segmentation.training import Batches, Schedule, Training
+from querist.tasks.segmentation.worth import LookAt, Sight, behind_the_backbone, region_worth, to_the_last_layer
 
 _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet
 
@@ -85,7 +93,7 @@ class SegmentationTask(Task):
     def can(self, capability: type) -> bool:
         """Embeddings and Monte-Carlo passes need a model that can be split at its head."""
         splits = isinstance(self.model, SplitsAtTheHead)
-        needs = (Embeds, EstimatesInfluence, Rehearses, SamplesPredictions)
+        needs = (Embeds, EstimatesDeepInfluence, EstimatesInfluence, Rehearses, RehearsesStill, SamplesPredictions)
         return super().can(capability) and (splits or capability not in needs)
 
     # Training -----------------------------------------------------------------------------------------------------
@@ -245,34 +253,34 @@ class SegmentationTask(Task):
 
     def influence(self, units: np.ndarray, answers: Sequence[np.ndarray] | None, sources: np.ndarray) -> np.ndarray:
         """See :class:`~querist.core.capabilities.EstimatesInfluence`: of the last layer alone, on white features."""
-        source, part = self.regions.sources(units)[:, 0], self.regions.part(units)
-        maps, shares = zip(*[look[1:] for look in self._looks(sources)], strict=True)
-        white = Whitener(torch.cat(maps).flatten(0, 2))
-        shape = (int(maps[0].shape[1]), int(maps[0].shape[2]))
-        cells = Cells.of(shape, self.data.size)
-        masks = np.stack([cells.sampled(self.data.mask(int(s))) for s in sources])
-        yardstick = Yardstick.of(white(torch.cat(maps)), torch.cat(shares), masks, self.data.void_id)
-        regions = cells.regions(self.grid, self.data.size)
-        known = None
-        if answers is not None:
-            canvas = Canvas(self.data, self.grid, self.regions, Labels(units, tuple(answers), units[:0]))
-            known = lambda s: cells.sampled(canvas.mask(s))  # noqa: E731
-        looks = ((some, white(features), beliefs) for some, features, beliefs in self._looks(np.unique(source)))
-        return region_influence(yardstick, looks, (source, part), (regions, len(self.grid)), known)
+        return self.worth(units, answers, to_the_last_layer(self.sight, sources))
 
-    def _looks(self, sources: np.ndarray) -> Iterator[tuple[np.ndarray, Tensor, Tensor]]:
-        """Per batch: its sources, features (B, h, w, d) and class shares (B, h, w, C) of the last map, on the CPU."""
-        model = split_model(self.model)
-        for batch, images in self._batches(sources):
-            with torch.inference_mode():
-                features = model.features(images)
-                logits = model.classify(features, (int(features.shape[2]), int(features.shape[3])))
-                shares = logits.float().softmax(dim=1)
-                yield batch, features.float().permute(0, 2, 3, 1).cpu(), shares.permute(0, 2, 3, 1).cpu()
+    def deep_influence(
+        self, units: np.ndarray, answers: Sequence[np.ndarray] | None, sources: np.ndarray
+    ) -> np.ndarray:
+        """See :class:`~querist.core.capabilities.EstimatesDeepInfluence`: of all weights behind the backbone."""
+        return self.worth(units, answers, behind_the_backbone(self.sight, sources))
+
+    @property
+    def sight(self) -> Sight:
+        """The present model and what it sees with; it shows the model as it is when one looks."""
+        return Sight(self.model, self._batches, self.data)
+
+    def worth(self, units: np.ndarray, answers: Sequence[np.ndarray] | None, look: LookAt) -> np.ndarray:
+        """(n,) float32: what the labels of regions are worth, or are expected to be where ``answers`` is None."""
+        source, part = self.regions.sources(units)[:, 0], self.regions.part(units)
+        given = None if answers is None else Labels(units, tuple(answers), units[:0])
+        return region_worth(self.data, self.grid, self.regions, (source, part), given, look(np.unique(source)))
 
     def rehearsal(self, sources: np.ndarray) -> ReadoutTask:
         """The same questions for a linear classifier on this model's features, frozen: see :class:`ReadoutTask`."""
         return ReadoutTask(self, sources)
+
+    def still_rehearsal(self, sources: np.ndarray) -> StillTask:
+        """The same questions about this model as it stands: see :class:`StillTask`."""
+        still = copy.copy(self)
+        still.model = copy.deepcopy(self.model)
+        return StillTask(still)
 
     def snapshot(self) -> dict[str, np.ndarray]:
         model = state_to_arrays(self.model.state_dict(), "model")
