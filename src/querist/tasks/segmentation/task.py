@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from querist.core.answers import Labels
 from querist.core.capabilities import (
@@ -34,17 +33,10 @@ from querist.tasks.segmentation.metric import evaluation
 from querist.tasks.segmentation.pictures import region_picture, region_place
 from querist.tasks.segmentation.readout import ReadoutTask
 from querist.tasks.segmentation.still import StillTask
-from querist.tasks.segmentation.training import Batches, Schedule, Training
+from querist.tasks.segmentation.training import Batches, Schedule, Training, cross_entropy
 from querist.tasks.segmentation.worth import LookAt, Sight, behind_the_backbone, region_worth, to_the_last_layer
 
 _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet
-
-
-def cross_entropy(logits: Tensor, masks: Tensor, void: int) -> Tensor:
-    """The mean cross-entropy over labelled pixels; zero (with a gradient of zero) where there are none."""
-    labelled = (masks != void).sum()
-    total = functional.cross_entropy(logits, masks, ignore_index=void, reduction="sum")
-    return total / labelled.clamp(min=1)
 
 
 class SegmentationTask(Task):

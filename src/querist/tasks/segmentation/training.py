@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 
 import numpy as np
+from torch import Tensor
+from torch.nn import functional
 
 from querist.core.answers import Labels
 from querist.core.pool import ColumnarPool
@@ -11,6 +13,13 @@ from querist.nn.optimiser import Optimiser
 from querist.tasks.segmentation.crops import Canvas, CropSampler, anchors, draw_by_image, draw_in_rounds
 from querist.tasks.segmentation.data import SegmentationData
 from querist.tasks.segmentation.grid import Grid
+
+
+def cross_entropy(logits: Tensor, masks: Tensor, void: int) -> Tensor:
+    """The mean cross-entropy over labelled pixels; zero (with a gradient of zero) where there are none."""
+    labelled = (masks != void).sum()
+    total = functional.cross_entropy(logits, masks, ignore_index=void, reduction="sum")
+    return total / labelled.clamp(min=1)
 
 
 @dataclass(frozen=True)
