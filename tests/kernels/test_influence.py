@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from querist.kernels.influence import error_slope, expected_value, label_values
+from querist.kernels.influence import class_weights, error_slope, expected_value, label_values
 
 D, C = 5, 3
 
@@ -81,3 +81,12 @@ def test_bad_input():
         error_slope(torch.zeros(0, 2), torch.zeros(0, 3), torch.zeros(0, dtype=torch.int64))
     with pytest.raises(ValueError, match="2 labels"):
         error_slope(torch.zeros(3, 2), torch.zeros(3, 3), torch.zeros(2, dtype=torch.int64))
+
+
+def test_what_a_label_of_each_class_weighs():
+    """Frequencies 1/4 and 3/4; a class that was not met counts as one in a thousand."""
+    found = class_weights(torch.tensor([0, 1, 1, 1]), 3)
+    torch.testing.assert_close(found, torch.tensor([2.0, (4 / 3) ** 0.5, 1000**0.5]))
+    assert class_weights(torch.tensor([0, 1, 1, 1]), 3, balance=0.0).tolist() == [1.0, 1.0, 1.0]
+    with pytest.raises(ValueError, match="no label"):
+        class_weights(torch.tensor([], dtype=torch.int64), 3)

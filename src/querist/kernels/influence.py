@@ -13,7 +13,13 @@ _LEAST_FREQUENCY = 1e-3  # a class that was hardly met shall not rule the rest
 
 
 def class_weights(target: Tensor, classes: int, balance: float = 0.5) -> Tensor:
-    """What a label of each class weighs: its frequency among labels (m,) int64 to the power of minus ``balance``."""
+    """What a label of each class weighs: its frequency among labels (m,) int64 to the power of minus ``balance``.
+
+    Raises:
+        ValueError: there is no label.
+    """
+    if not len(target):
+        raise ValueError("no label has no frequency")
     frequency = torch.bincount(target, minlength=classes).double() / len(target)
     return (frequency.clamp_min(_LEAST_FREQUENCY) ** -balance).float()
 

@@ -81,3 +81,29 @@ def test_what_is_expected_needs_no_answers_and_is_another_number():
 
 def test_a_model_that_cannot_be_split_cannot_tell():
     assert not tiny_task(tiny_data(), TinyNet(len(CLASSES))).can(EstimatesDeepInfluence)
+
+
+def test_a_model_that_fails_to_look_is_put_back(monkeypatch):
+    task = a_task()
+    before = copy.deepcopy(task.model.state_dict())
+    plain, looks = type(task.model).features, []
+
+    def fails(model, images, /):
+        looks.append(1)
+        if len(looks) > 2:  # after the look at the reference, and the one with the weights as they are
+            raise RuntimeError("out of memory")
+        return plain(model, images)
+
+    monkeypatch.setattr(type(task.model), "features", fails)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        task.deep_influence(UNITS, None, REWARD)
+    for name, tensor in task.model.state_dict().items():
+        torch.testing.assert_close(tensor, before[name], rtol=0, atol=0)
+
+
+def test_weights_that_take_no_part_do_not_matter():
+    task, other = a_task(), a_task()
+    other.model.spare = nn.Linear(2, 2)
+    np.testing.assert_allclose(
+        other.deep_influence(UNITS, None, REWARD), task.deep_influence(UNITS, None, REWARD), rtol=1e-2, atol=1e-3
+    )

@@ -125,12 +125,13 @@ def _moved(
     by: float,
 ) -> Tensor:
     """Log-shares with the weights moved so far along the slope; afterwards they are in the middle again."""
-    for p, m, s in zip(learn, middle, slope, strict=True):
-        p.data.copy_(m + by * s)
-    found = torch.cat([sight.chances_of(images) for _, images in sight.batches(sources)])
-    for p, m in zip(learn, middle, strict=True):
-        p.data.copy_(m)
-    return found
+    try:
+        for p, m, s in zip(learn, middle, slope, strict=True):
+            p.data.copy_(m + by * s)
+        return torch.cat([sight.chances_of(images) for _, images in sight.batches(sources)])
+    finally:
+        for p, m in zip(learn, middle, strict=True):
+            p.data.copy_(m)
 
 
 def _reference_slope(sight: Sight, reference: np.ndarray, learn: list[nn.Parameter]) -> tuple[list[Tensor], Tensor]:
@@ -149,9 +150,10 @@ def _reference_slope(sight: Sight, reference: np.ndarray, learn: list[nn.Paramet
                 weights = weights.to(device)
             target = torch.from_numpy(sight.masks(batch, shape).astype(np.int64)).to(device)
             loss = functional.nll_loss(chances, target, weights, ignore_index=void, reduction="sum") / counted
-            slopes = torch.autograd.grad(loss, learn)
+            slopes = torch.autograd.grad(loss, learn, allow_unused=True)  # such as those of another head
         for t, s in zip(total, slopes, strict=True):
-            t += s
+            if s is not None:
+                t += s
     return total, weights
 
 
