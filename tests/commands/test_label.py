@@ -110,7 +110,9 @@ class Place:
 
 @pytest.fixture
 def place(tmp_path, querist, monkeypatch):
-    return Place(tmp_path, querist, monkeypatch)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background is born deaf to it
+    yield Place(tmp_path, querist, monkeypatch)
+    signal.signal(signal.SIGINT, before)
 
 
 def test_people_answer_and_come_back_another_day(place):
