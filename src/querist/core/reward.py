@@ -114,9 +114,10 @@ class InfluenceGain(MetricGain):
     def begin(self, game: Game) -> None:
         if not self._can(game.task):
             raise QueristError(
-                f"{type(game.task).__name__} cannot tell the influence of single answers",
-                "train in the task's stand-in, where it has one (train.rehearsal=true, and a model that splits at its "
-                "head), or let the metric alone pay (--set 'train.settings={AGENT/sound: {reward: metric}}')",
+                f"{type(game.task).__name__} cannot tell the {self._kind.replace('_', ' ')} of single answers",
+                "train in a stand-in of the task that can (train.rehearsal=true and a model that splits at its head; "
+                "for the deep influence, games: still), or let the metric alone pay "
+                "(--set 'train.settings={AGENT/sound: {reward: metric}}')",
             )
         super().begin(game)
         self._before = game.task.snapshot()

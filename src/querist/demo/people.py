@@ -23,6 +23,9 @@ HEIGHT, WIDTH = 128, 64
 _FOLDERS = {"train": "bounding_box_train", "query": "query", "gallery": "bounding_box_test"}
 """The folder of each split in the layout of Market-1501."""
 
+_Shot = tuple[str, int, int, Sighting]
+"""File name, person, camera and what the camera sees."""
+
 _PASSERS = 100_000
 """Numbers of people from here on are those who pass by: they stand in the way, or are distractors."""
 
@@ -99,6 +102,19 @@ def _clutter(count: int, cameras: int, seed: int) -> Iterator[tuple[str, int, in
         yield name, _PASSERS + i, camera, sighting
 
 
+def _plan(
+    train: int, test: int, images: int, cameras: int, seed: int
+) -> dict[str, list[tuple[str, int, int, Sighting]]]:
+    """What is written for each split, as :func:`crops` gives it."""
+    tested = range(train + 1, train + test + 1)
+    plan = {"train": list(crops("train", range(1, train + 1), images, cameras, seed))}
+    if test:
+        plan["query"] = list(crops("query", tested, images, cameras, seed))
+        gallery = list(crops("gallery", tested, images, cameras, seed))
+        plan["gallery"] = [*gallery, *_clutter(len(gallery) // 10, cameras, seed)]
+    return plan
+
+
 def write_people(
     root: Path,
     train: int,
@@ -136,12 +152,7 @@ def write_people(
             f"{train} and {test} people, {images} images, {cameras} cameras and {height}x{width} pixels: there must be "
             "1 or more to learn from, at most 9,999 people, 4 or more images, 2..99 cameras, 8 or more pixels"
         )
-    tested = range(train + 1, train + test + 1)
-    plan = {"train": list(crops("train", range(1, train + 1), images, cameras, seed))}
-    if test:
-        plan["query"] = list(crops("query", tested, images, cameras, seed))
-        gallery = list(crops("gallery", tested, images, cameras, seed))
-        plan["gallery"] = [*gallery, *_clutter(len(gallery) // 10, cameras, seed)]
+    plan = _plan(train, test, images, cameras, seed)
     done, total = 0, sum(map(len, plan.values()))
     with writing_folder(root, "the crops") as partial:
         for split, found in plan.items():

@@ -83,12 +83,8 @@ class PairSpace:
 
     def newest_anchor(self, game: Game) -> int | None:
         """The anchor whose visit began last, on whichever line; None before the first question."""
-        ends = [
-            *game.view.elsewhere,
-            *game.view.beside,
-            *([game.view.last_question] if game.view.last_question else []),
-        ]
-        visits = [self.visit(game, question) for question in ends]
+        view = game.view
+        visits = [self.visit(game, end) for end in (*view.elsewhere, *view.beside, view.last_question) if end]
         if not visits:
             return None
         context = max(visits, key=lambda visit: visit[0].step)[0].context

@@ -1,6 +1,6 @@
 """What labels of regions are worth to a segmentation model, measured on labelled images: cells, regions, sums."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 
 from querist.kernels.influence import error_slope, expected_value, label_values
+from querist.tasks.segmentation.crops import Canvas
+from querist.tasks.segmentation.data import SegmentationData
 from querist.tasks.segmentation.grid import Grid
 
 Looks = Iterable[tuple[np.ndarray, Tensor, Tensor]]
@@ -120,29 +122,32 @@ class Whitener:
 
 
 def region_influence(
-    looks: Looks,
+    data: SegmentationData,
+    grid: Grid,
     units: tuple[np.ndarray, np.ndarray],
-    regions: tuple[np.ndarray, int],
-    mask: Callable[[int], np.ndarray] | None,
-    void: int,
+    given: Canvas | None,
+    looks: Looks,
 ) -> np.ndarray:
-    """What the labels of regions are worth.
+    """What the labels of regions are worth: the sum over their cells.
 
     Args:
-        looks: at the images of the regions.
+        data: knows the images' size and what is void.
+        grid: the regions.
         units: (source, part) of each region, (n,) each.
-        regions: which region each cell is in, (h, w), and how many regions there are.
-        mask: source -> its known labels at the cells, (h, w); None: the expectation under the model.
-        void: the id of unlabelled cells.
+        given: their labels; None: the expectation under the model.
+        looks: at their images, with maps of one shape.
 
     Returns:
         (n,) float32.
     """
-    source, part = units
-    found = np.zeros(len(source), dtype=np.float32)
+    (source, part), found = units, np.zeros(len(units[0]), dtype=np.float32)
+    cells, regions = None, np.zeros(0)
     for sources, values, shares in looks:
-        masks = None if mask is None else np.stack([mask(int(s)) for s in sources])
-        table = of_regions(cell_worth(values, shares, masks, void), *regions)
+        if cells is None:
+            cells = Cells.of((int(values.shape[1]), int(values.shape[2])), data.size)
+            regions = cells.regions(grid, data.size)
+        masks = None if given is None else np.stack([cells.sampled(given.mask(int(s))) for s in sources])
+        table = of_regions(cell_worth(values, shares, masks, data.void_id), regions, len(grid))
         row = {int(s): i for i, s in enumerate(sources)}
         here = np.flatnonzero(np.isin(source, sources))
         found[here] = table[[row[int(s)] for s in source[here]], part[here]]

@@ -125,7 +125,6 @@ class ReadoutTask(Task):
         self._momentum = torch.zeros_like(self.model.weight)
         self._given: tuple[np.ndarray, Tensor, Tensor] | None = None
         self._yardstick: tuple[np.ndarray, Tensor, Yardstick] | None = None
-        self._regions = self._features.cells.regions(of.grid, of.data.size)
 
     def fit(
         self,
@@ -243,13 +242,10 @@ class ReadoutTask(Task):
             images = np.unique(source)
             batches = [images[i : i + self._batch] for i in range(0, len(images), self._batch)]
             looks = ((some, yardstick.values(*seen), seen[1]) for some in batches for seen in [look(some)])
-            known = None
+            given = None
             if answers is not None:
-                labels = Labels(units, tuple(answers), units[:0])
-                canvas = Canvas(self.data, self.grid, self._of.regions, labels)
-                known = lambda s: self._features.sampled(canvas.mask(s))  # noqa: E731
-            regions = self._regions, len(self.grid)
-            return region_influence(looks, (source, part), regions, known, self.data.void_id)
+                given = Canvas(self.data, self.grid, self._of.regions, Labels(units, tuple(answers), units[:0]))
+            return region_influence(self.data, self.grid, (source, part), given, looks)
 
     def _measured_by(self, sources: np.ndarray, look: Callable[[np.ndarray], tuple[Tensor, Tensor]]) -> Yardstick:
         """The yardstick of the present weights; kept, because a step asks twice: before it chooses, and to be paid."""

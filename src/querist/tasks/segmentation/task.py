@@ -26,15 +26,17 @@ from querist.kernels.confusion import confusion_counts
 from querist.kernels.uncertainty import PixelUncertainty, pixel_uncertainty
 from querist.nn.runtime import arrays_to_state, resolve_device, seeded, state_to_arrays, torch_generator
 from querist.nn.weights import load_model, save_model
+from querist.tasks.segmentation.crops import Canvas
 from querist.tasks.segmentation.data import SegmentationData
 from querist.tasks.segmentation.description import RegionDescriber, SplitsAtTheHead, split_model
 from querist.tasks.segmentation.grid import Grid
+from querist.tasks.segmentation.influence import region_influence
 from querist.tasks.segmentation.metric import evaluation
 from querist.tasks.segmentation.pictures import region_picture, region_place
 from querist.tasks.segmentation.readout import ReadoutTask
 from querist.tasks.segmentation.still import StillTask
 from querist.tasks.segmentation.training import Batches, Schedule, Training, cross_entropy
-from querist.tasks.segmentation.worth import LookAt, Sight, behind_the_backbone, region_worth, to_the_last_layer
+from querist.tasks.segmentation.worth import LookAt, Sight, behind_the_backbone, to_the_last_layer
 
 _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet
 
@@ -261,8 +263,10 @@ class SegmentationTask(Task):
     def worth(self, units: np.ndarray, answers: Sequence[np.ndarray] | None, look: LookAt) -> np.ndarray:
         """(n,) float32: what the labels of regions are worth, or are expected to be where ``answers`` is None."""
         source, part = self.regions.sources(units)[:, 0], self.regions.part(units)
-        given = None if answers is None else Labels(units, tuple(answers), units[:0])
-        return region_worth(self.data, self.grid, self.regions, (source, part), given, look(np.unique(source)))
+        given = None
+        if answers is not None:
+            given = Canvas(self.data, self.grid, self.regions, Labels(units, tuple(answers), units[:0]))
+        return region_influence(self.data, self.grid, (source, part), given, look(np.unique(source)))
 
     def rehearsal(self, sources: np.ndarray) -> ReadoutTask:
         """The same questions for a linear classifier on this model's features, frozen: see :class:`ReadoutTask`."""

@@ -13,14 +13,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from querist.core.answers import Labels
-from querist.core.pool import ColumnarPool
 from querist.kernels.influence import class_weights
-from querist.tasks.segmentation.crops import Canvas
 from querist.tasks.segmentation.data import SegmentationData
 from querist.tasks.segmentation.description import split_model
-from querist.tasks.segmentation.grid import Grid
-from querist.tasks.segmentation.influence import Cells, Looks, Whitener, Yardstick, region_influence
+from querist.tasks.segmentation.influence import Cells, Looks, Whitener, Yardstick
 
 LookAt = Callable[[np.ndarray], Looks]
 
@@ -155,30 +151,3 @@ def _reference_slope(sight: Sight, reference: np.ndarray, learn: list[nn.Paramet
             if s is not None:
                 t += s
     return total, weights
-
-
-def region_worth(
-    data: SegmentationData,
-    grid: Grid,
-    pool: ColumnarPool,
-    units: tuple[np.ndarray, np.ndarray],
-    given: Labels | None,
-    looks: Looks,
-) -> np.ndarray:
-    """What the labels of regions are worth; see :func:`~querist.tasks.segmentation.influence.region_influence`.
-
-    Args:
-        data: knows the images' size and what is void.
-        grid: the regions; ``pool`` the units.
-        units: (source, part) of each region, (n,) each.
-        given: their labels; None: the expectation under the model.
-        looks: at their images.
-    """
-    found = np.zeros(len(units[0]), dtype=np.float32)
-    canvas = None if given is None else Canvas(data, grid, pool, given)
-    for sources, values, shares in looks:
-        cells = Cells.of((int(values.shape[1]), int(values.shape[2])), data.size)
-        known = None if canvas is None else lambda s, cells=cells: cells.sampled(canvas.mask(s))
-        regions = cells.regions(grid, data.size), len(grid)
-        found += region_influence([(sources, values, shares)], units, regions, known, data.void_id)
-    return found
