@@ -15,7 +15,7 @@ from querist.core.step import Game
 from toy import ToyTask, toy_split
 
 
-def make(tmp_path, scale=1.0, candidates=None):
+def make(tmp_path, scale=1.0, candidates=None, budget=6, batch=2):
     task, outer = ToyTask(), toy_split()
     ledger = Ledger.create(tmp_path / "ledger.sqlite", {})
     parent = ledger.start_game(task.pool, outer, 8, given={"start": (outer.sources(Role.START), 4)})
@@ -25,7 +25,7 @@ def make(tmp_path, scale=1.0, candidates=None):
 
     def new_game(seed: int, episode: int) -> Game:
         task.restore(first)
-        game = ledger.start_game(task.pool, inner, 6, "inner", next(counter), parent)
+        game = ledger.start_game(task.pool, inner, budget, "inner", next(counter), parent)
         features = FieldFeaturiser(task, ["spread", "both"])
         oracle = SimulatedOracle(task)
         offered = candidates or ClusterPools(2, 3)
@@ -41,7 +41,7 @@ def make(tmp_path, scale=1.0, candidates=None):
             oracle,
             offered,
             features,
-            2,
+            batch,
             4,
             none,
         )
@@ -106,3 +106,24 @@ def test_a_seed_fixes_the_episode(tmp_path):
     third, _ = environment.reset()
     np.testing.assert_array_equal(first["candidates"], second["candidates"])
     assert not np.array_equal(first["candidates"], third["candidates"])
+
+
+def test_what_the_last_money_did_not_buy_is_told(tmp_path):
+    environment, ledger, _ = make(tmp_path, budget=5)
+    environment.reset(seed=0)
+    asked, ended = [], False
+    while not ended:
+        _, _, ended, _, info = environment.step(np.zeros((2, 1), dtype=np.int64))
+        asked.append(info["asked"].tolist())
+    assert asked == [[[True], [True]], [[True], [True]], [[True], [False]]]
+    assert ledger.money(environment.game.id) == (5, 5)
+
+
+def test_groups_that_have_gone_were_not_asked(tmp_path):
+    environment, _, _ = make(tmp_path, candidates=ClusterPools(3, 3), budget=8, batch=3)  # 8 units, then 5, then 2
+    environment.reset(seed=0)
+    for left in (3, 3, 2):
+        here = environment._seen()["mask"].any(axis=1)
+        assert here.sum() == left
+        *_, info = environment.step(np.where(here, 0, -1)[:, None])
+        assert info["asked"][:, 0].tolist() == here.tolist()

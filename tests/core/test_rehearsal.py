@@ -118,6 +118,15 @@ def test_every_game_starts_from_the_first_weights(tmp_path):
     games.close()
 
 
+@pytest.mark.parametrize(("recipe", "agent", "given"), [(True, True, 3), (True, False, 0), (False, True, 0)])
+def test_games_learn_from_the_given_half_if_both_want_it(tmp_path, recipe, agent, given):
+    games = rehearsal(replace(a_stage(tmp_path), keep_given=recipe), keep_given=agent)
+    environment = games.environment(ClusterPools(2, 3), MetricGain())
+    environment.reset(seed=0)
+    assert len(environment.game.view.labels().given) == given
+    games.close()
+
+
 def test_a_game_is_a_function_of_seed_and_episode(tmp_path):
     games = rehearsal(a_stage(tmp_path))
     environment = games.environment(ClusterPools(2, 3), MetricGain())

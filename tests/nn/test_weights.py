@@ -206,3 +206,15 @@ def test_a_folder_that_is_not_there(tmp_path):
         save_model(Small(), tmp_path / "none" / "m.safetensors")
     with pytest.raises(QueristError, match="cannot read"):
         load_model(Small(), tmp_path / "none" / "m.safetensors")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_numbers_that_are_not_finite_are_refused_and_nothing_changes(tmp_path, value):
+    broken, fresh = torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)
+    with torch.no_grad():
+        broken.bias[1] = value
+    save_model(broken, tmp_path / "broken.safetensors")
+    before = fresh.weight.clone()
+    with pytest.raises(QueristError, match=r"broken\.safetensors hold numbers that are not finite in bias"):
+        load_model(fresh, tmp_path / "broken.safetensors")
+    assert torch.equal(fresh.weight, before)

@@ -219,12 +219,15 @@ def test_a_card_is_found_and_chosen(card, tmp_path, monkeypatch):
 
 def test_the_card_that_comes_along_is_class_free():
     """So that it can be used on anybody's classes."""
-    try:
-        card = learned.find_card("default")
-    except QueristError as error:
-        assert "comes without a policy" in str(error)  # noqa: PT017 - either is right
-    else:
-        assert (card.strategy, card.schema.classes) == ("ralis/sound", None)
+    card = learned.find_card("default")
+    assert (card.strategy, card.control, card.schema.classes) == ("ralis/sound", None, None)
+
+
+def test_the_card_that_comes_along_plays_here(setup):
+    """With classes and images that it never met; nothing of its features has changed since it was trained."""
+    found = learned.from_card(learned.find_card("default"), setup, GroupForm(count=3, size=4))
+    found.policy.check(setup.task, setup.split)
+    assert found.featuriser.schema.hash() == found.policy.card.schema.hash()
 
 
 def test_a_card_becomes_a_strategy_with_its_own_pools_and_eyes(setup, card):

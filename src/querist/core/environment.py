@@ -44,8 +44,9 @@ class QueryEnvironment(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
     """Each episode is a game; each step asks one selection.
 
     An action is an integer array (G, k) of positions within the groups. Rewards are the step's gain; ``info`` carries
-    its standard error, the gain per group where there is one, and the numbers of the update
-    (not its seconds: an episode is a pure function of seed and actions).
+    its standard error, the gain per group where there is one, what of the action was asked (``asked``, bool (G, k); the
+    budget's end cuts the last step short), and the numbers of the update (not its seconds: an episode is a pure
+    function of seed and actions).
 
     Args:
         new_game: (seed, episode) -> a fresh game whose task stands at the episode's first weights.
@@ -110,13 +111,22 @@ class QueryEnvironment(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
             self.observation = offer(self.game, self._step)
         return self._seen(), gain.value, ended, False, self._info(outcome, gain)
 
-    @staticmethod
-    def _info(outcome: Outcome, gain: Gain) -> dict[str, Any]:
+    def _info(self, outcome: Outcome, gain: Gain) -> dict[str, Any]:
         log = {name: value for name, value in outcome.log.items() if not name.startswith("seconds")}
-        info: dict[str, Any] = {"reward_standard_error": gain.standard_error, **log}
+        info: dict[str, Any] = {
+            "reward_standard_error": gain.standard_error,
+            "asked": self._padded(outcome.asked),
+            **log,
+        }
         if gain.per_group is not None:
-            info["reward_per_group"] = gain.per_group
+            info["reward_per_group"] = self._padded(gain.per_group)
         return info
+
+    def _padded(self, values: np.ndarray) -> np.ndarray:
+        """(G', ...) -> (G, ...): nothing for the groups that have gone since the first step."""
+        padded = np.zeros((self._shape[0], *values.shape[1:]), dtype=values.dtype)
+        padded[: len(values)] = values
+        return padded
 
     def _seen(self) -> dict[str, np.ndarray]:
         """The observation in the shape of the first one: groups that have shrunk are padded, outside the mask."""

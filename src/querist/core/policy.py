@@ -177,5 +177,9 @@ def schema_mismatch(who: str, trained: Schema, given: Schema) -> QueristError:
 
 
 def _words(schema: Schema) -> str:
-    names = ", ".join(f"{f.name}{list(f.shape) or ''}" for f in schema.candidates)
-    return f"({names}; {len(schema.classes)} classes)" if schema.classes else f"({names}; class-free)"
+    candidates, state = (
+        ", ".join(f"{f.name}{list(f.shape) or ''}" for f in fields) or "nothing"
+        for fields in (schema.candidates, schema.state)
+    )
+    classes = f"{len(schema.classes)} classes" if schema.classes else "class-free"
+    return f"(candidates: {candidates}; state: {state}; {classes})"

@@ -70,6 +70,7 @@ class Stage:
         labels_per_source: how many labels a given source counts as.
         batch: questions per step; ``update`` optimiser steps after each.
         unseen: a scene in which no policy is trained, to see whether it learned more than its scenes; may be missing.
+        keep_given: false: nobody learns from the given sources after the start, whatever an agent would like.
     """
 
     folder: Path
@@ -80,6 +81,7 @@ class Stage:
     batch: int
     update: int
     unseen: Scene | None = None
+    keep_given: bool = True
 
     @property
     def task(self) -> Task:
@@ -113,7 +115,8 @@ class Stage:
                 "ask about",
                 "lower the training's budget, or label more images for the start",
             )
-        return Rehearsal(self, scenes, featuriser, budget, keep_given, "unseen" if unseen else "games")
+        keep = keep_given and self.keep_given
+        return Rehearsal(self, scenes, featuriser, budget, keep, "unseen" if unseen else "games")
 
 
 class Rehearsal:

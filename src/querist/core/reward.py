@@ -137,7 +137,5 @@ class InfluenceGain(MetricGain):
         worth = dict(zip(units.tolist(), values.tolist(), strict=True))
         task.restore(after)
         self._before = after
-        groups, picks = outcome.observation.groups, outcome.selection.indices
-        chosen = np.where(picks >= 0, np.take_along_axis(groups.units, np.maximum(picks, 0), axis=1), -1)
-        per_group = np.array([sum(float(worth.get(int(u), 0.0)) for u in row) for row in chosen])
+        per_group = np.array([sum(float(worth.get(int(u), 0.0)) for u in row) for row in outcome.chosen])
         return Gain(gain.value, gain.standard_error, per_group)

@@ -108,6 +108,18 @@ class Outcome:
     answers: list[np.ndarray | None]
     log: dict[str, float]
 
+    @property
+    def chosen(self) -> np.ndarray:
+        """(G, K) units that the selection named; -1 where it named nobody."""
+        picks = self.selection.indices
+        units = np.take_along_axis(self.observation.groups.units, np.maximum(picks, 0), axis=1)
+        return np.where(picks >= 0, units, -1)
+
+    @property
+    def asked(self) -> np.ndarray:
+        """(G, K) bool: which of them were asked. The end of a budget cuts the last step short."""
+        return np.isin(self.chosen, [question.unit for question in self.questions])
+
 
 def offer(game: Game, step: int) -> Observation:
     """Whom a step offers, and what is known of them."""

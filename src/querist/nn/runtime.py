@@ -43,7 +43,8 @@ def resolve_device(name: str) -> torch.device:
 def deterministic(threads: int) -> None:
     """Makes torch give the same bits again, on the same machine, versions and number of threads.
 
-    To be called once, before the first CUDA call of the process: cuBLAS reads its workspace setting only then.
+    To be called once, before the first CUDA call of the process: cuBLAS reads its workspace setting only then. An
+    operation of a user's model or loss that has no deterministic form on a GPU warns, and is used all the same.
 
     Args:
         threads: number of threads for torch's CPU kernels; sums are split by it, so it belongs to a recipe.
@@ -55,7 +56,7 @@ def deterministic(threads: int) -> None:
         raise QueristError(f"threads is {threads}", "give at least one thread")
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True)
+    torch.use_deterministic_algorithms(True, warn_only=True)
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.deterministic = True
     # Filling every fresh buffer with NaN is a debugging aid; it costs a pass over each and changes no result.

@@ -161,6 +161,11 @@ def _check_fit(own: Mapping[str, Tensor], state: Mapping[str, Tensor], what: str
     found = [f"{len(names)} {kind} ({_some(names)})" for kind, names in kinds.items() if names]
     if found:
         raise QueristError(f"{what} do not fit the model: {'; '.join(found)}", "use weights of this very model")
+    broken = [name for name in own if name in state and not bool(torch.isfinite(state[name]).all())]
+    if broken:
+        raise QueristError(
+            f"{what} hold numbers that are not finite in {_some(broken)}", "take a model from before its loss diverged"
+        )
 
 
 def _some(names: Sequence[str]) -> str:

@@ -164,6 +164,7 @@ def train(
             loaded.recipe.batch,
             training.update,
             scenes[-1] if scenes else None,
+            loaded.recipe.keep_given,
         )
         changes = _changes(loaded, what)
         card = agent(what.agent).train(what.profile, changes, stage, number, what.control, watch)

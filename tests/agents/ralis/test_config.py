@@ -1,3 +1,4 @@
+from contextlib import closing
 from dataclasses import fields
 
 import numpy as np
@@ -5,8 +6,14 @@ import pytest
 
 from querist.agents.ralis.config import FAITHFUL, PROFILES, SOUND, Ralis, settings
 from querist.core.agent import Agent
+from querist.core.candidates import ClusterPools
+from querist.core.featuriser import FieldFeaturiser
+from querist.core.rehearsal import Scene, Stage, halved
+from querist.core.reward import MetricGain
+from querist.core.split import Role, Split
 from querist.errors import QueristError
 from querist.rl.exploration import EpsilonSchedule
+from toy import PARTS, ToyTask
 
 
 def epsilon(profile):
@@ -21,13 +28,34 @@ def test_the_released_exploration():
 
 def test_the_released_numbers_on_camvid():
     """ALGORITHMS 1.3 to 1.5."""
-    assert FAITHFUL.budget / 24 == 20  # steps of an episode
     expected = {
         "episodes": 100, "pool_train": 20, "pool_deploy": 10, "replay": 600, "batch": 16, "gamma": 0.999,
         "optimiser": "sgd", "learning_rate": 1e-3, "decay": 0.97, "weight_decay": 1e-3, "target_every": 5,
         "updates": 1, "horizon": 1, "explore_for": 1, "warm_up": 0, "hide_labelled": 0.0,
     }  # fmt: skip
     assert {name: getattr(FAITHFUL, name) for name in expected} == expected
+
+
+@pytest.mark.parametrize(("budget", "batch", "steps"), [(FAITHFUL.budget, 24, 20), (3840, 256, 15)])
+def test_steps_of_an_episode(tmp_path, budget, batch, steps):
+    """ALGORITHMS 10: 20 on CamVid, 15 on Cityscapes. Played, with pools of the released size."""
+    task = ToyTask(2 * budget // PARTS + 2)  # half of the start is the pool of the games
+    roles = np.full(task.pool.source_count, Role.START, dtype=np.int8)
+    roles[-2:] = Role.REWARD
+    outer = Split(roles)
+    scene = Scene(halved(outer, task.pool, 0), task, task.snapshot())
+    stage = Stage(tmp_path, task.pool, outer, (scene,), PARTS, batch, 1)
+    with closing(stage.rehearse(FieldFeaturiser(task, ["spread"]), budget, FAITHFUL.keep_given)) as games:
+        environment = games.environment(ClusterPools(batch, FAITHFUL.pool_train), MetricGain())
+        seen, _ = environment.reset(seed=0)
+        assert seen["mask"].sum() == min(batch * FAITHFUL.pool_train, budget)
+        played, ended = 0, False
+        while not ended:
+            first = np.where(seen["mask"].any(axis=1), seen["mask"].argmax(axis=1), -1)
+            seen, _, ended, _, info = environment.step(first[:, None])
+            assert info["asked"].sum() == batch
+            played += 1
+        assert played == steps
 
 
 def test_where_paper_and_code_differ_the_faithful_profile_does_what_the_code_does():

@@ -28,10 +28,11 @@ class Cherries(gymnasium.Env):
         steps: of an episode.
         rewards: of each step, over all episodes; None: the first feature.
         short: the last step has only one pool.
+        poor: the money of the last step buys the first pool's question alone.
     """
 
-    def __init__(self, steps=10, rewards=None, short=False):
-        self.steps, self.prescribed, self.short = steps, deque(rewards or ()), short
+    def __init__(self, steps=10, rewards=None, short=False, poor=False):
+        self.steps, self.prescribed, self.short, self.poor = steps, deque(rewards or ()), short, poor
         self.fixed = rewards is not None
         self.episode, self.seed, self.offered, self.actions = 0, None, [], []
 
@@ -66,7 +67,10 @@ class Cherries(gymnasium.Env):
         self.step_number += 1
         ended = self.step_number == self.steps
         reward = self.prescribed.popleft() if self.fixed else value
-        return self.seen if ended else self._look(), reward, ended, False, {"reward_standard_error": 0.5}
+        asked = action >= 0
+        asked[1:] &= not (self.poor and ended)
+        info = {"reward_standard_error": 0.5, "asked": asked}
+        return self.seen if ended else self._look(), reward, ended, False, info
 
 
 METRIC = replace(SOUND, reward="metric", standardise_returns=False, exploration="coherent")
@@ -140,6 +144,14 @@ def test_each_question_is_paid_by_itself(monkeypatch):
             before.candidates[g, a, 0] for g, a in enumerate(actions) if a >= 0
         ]
     assert all(row["return"] == 5.0 for row in curve)  # the curve tells what the metric gave
+
+
+@pytest.mark.parametrize("settings", [INFLUENCE, SMALL])
+def test_nothing_is_learned_of_questions_that_could_not_be_paid(monkeypatch, settings):
+    kept, _ = recorded(monkeypatch, settings, Paid(steps=4, poor=True))
+    assert len(kept) == 4 * settings.episodes
+    for number, (_, actions, _, _) in enumerate(kept):
+        assert (actions >= 0).tolist() == ([True] + [False] * (GROUPS - 1) if number % 4 == 3 else [True] * GROUPS)
 
 
 def test_influence_is_learned_and_the_shuffled_control_is_not():

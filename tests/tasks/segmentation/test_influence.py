@@ -1,12 +1,16 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from querist.core.capabilities import EstimatesInfluence
+from querist.errors import QueristError
 from querist.nn.runtime import seeded
 from querist.tasks.segmentation.grid import Grid
 from querist.tasks.segmentation.influence import Cells, Whitener, cell_worth, of_regions
 from querist.tasks.segmentation.readout import ReadoutTask
+from querist.tasks.segmentation.task import SegmentationTask
 from tiny import CLASSES, VOID, SplitNet, labels_of, tiny_data, tiny_task
 
 REWARD = np.array([1, 3])
@@ -122,3 +126,13 @@ def test_white_features_have_mean_0_and_covariance_1():
     assert (white[:, 3] == 1).all()
     constant = Whitener(torch.cat([x, torch.ones(500, 1)], dim=1))
     assert torch.isfinite(constant(torch.cat([x, torch.ones(500, 1)], dim=1))).all()
+
+
+def test_a_reward_set_without_labels_is_refused():
+    for task in (a_task(), a_readout()):
+        masks = task.data.masks.copy()
+        masks[REWARD] = VOID
+        task.data = replace(task.data, masks=masks)
+        for name in ("influence", "deep_influence") if isinstance(task, SegmentationTask) else ("influence",):
+            with pytest.raises(QueristError, match="no labelled pixel"):
+                getattr(task, name)(UNITS, None, REWARD)

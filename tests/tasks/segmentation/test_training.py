@@ -1,11 +1,16 @@
+from typing import ClassVar
+
 import numpy as np
 import pytest
+import torch
+from torch.nn import functional
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from querist.nn.optimiser import Optimiser
 from querist.tasks.segmentation.data import SegmentationData
 from querist.tasks.segmentation.grid import Grid
-from querist.tasks.segmentation.training import Batches, Training
-from tiny import REGION, SIZE, VOID, labels_of, tiny_data, tiny_schedule, tiny_task
+from querist.tasks.segmentation.training import Batches, Training, cross_entropy
+from tiny import CLASSES, REGION, SIZE, VOID, SplitNet, labels_of, tiny_data, tiny_schedule, tiny_task
 
 STEPS = 6
 
@@ -104,3 +109,33 @@ def test_a_task_trains_with_either_extreme(replay):
     for known in (labels, labels_of(task, [0, 9, 20], [5])):
         log = task.fit(known, new=labels, steps=2, phase="step", rng=np.random.default_rng(0))
         assert np.isfinite(log["loss"])
+
+
+def test_the_loss_is_the_mean_over_labelled_pixels():
+    logits = torch.randn(2, 3, 4, 5, requires_grad=True)
+    masks = torch.randint(0, 4, (2, 4, 5))  # 3 is void
+    expected = functional.cross_entropy(logits.permute(0, 2, 3, 1)[masks != 3], masks[masks != 3])
+    torch.testing.assert_close(cross_entropy(logits, masks, 3), expected)
+    nothing = cross_entropy(logits, torch.full_like(masks, 3), 3)
+    nothing.backward()
+    assert (float(nothing.detach()), float(logits.grad.abs().sum())) == (0.0, 0.0)
+
+
+def test_no_loss_is_summed_over_maps_by_torch():
+    """On a GPU that has no deterministic form, and torch refuses it."""
+
+    class Watch(TorchDispatchMode):
+        reductions: ClassVar[list] = []
+
+        def __torch_dispatch__(self, function, types, arguments=(), named=None):
+            if function.__name__.startswith("nll_loss2d_forward"):
+                self.reductions.append(arguments[3])
+            return function(*arguments, **(named or {}))
+
+    task = tiny_task(tiny_data(), SplitNet(len(CLASSES)))
+    labels = labels_of(task, [0, 4], [5, 2])
+    with Watch():
+        task.fit(labels, new=labels, steps=1, phase="start", rng=np.random.default_rng(0))
+        task.deep_influence(np.array([13, 31]), None, np.array([1, 3]))
+    assert len(Watch.reductions) >= 2
+    assert set(Watch.reductions) == {0}  # none

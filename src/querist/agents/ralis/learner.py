@@ -85,7 +85,7 @@ def play(
         while not ended:
             actions = act(_moment(seen), rng.generator(seed, "play", number, step))
             seen, reward, ended, _, info = environment.step(actions[:, None])
-            total += float(np.mean(info["reward_per_group"])) if by_answer else float(reward)
+            total += float(np.mean(info["reward_per_group"][info["asked"][:, 0]])) if by_answer else float(reward)
             step += 1
         sums.append(total)
     return sums
@@ -130,10 +130,11 @@ class _Learner:
             seen, reward, ended, _, info = self._environment.step(actions[:, None])
             rewards.append(float(reward))
             errors.append(float(info["reward_standard_error"]))
+            actions = np.where(info["asked"][:, 0], actions, -1)  # nobody is paid for what was not asked
             place = (number % self._scenes, len(rewards))
             paid = np.full(len(actions), float(reward))
             if self._settings.reward != "metric":
-                paid = np.resize(info["reward_per_group"], len(actions))  # groups that have gone are no actions
+                paid = info["reward_per_group"]
             self._remember(now, actions, paid, None if ended else _moment(seen), place)
             if not warm:
                 self._steps += 1

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from querist.errors import QueristError
 from querist.kernels.influence import error_slope, expected_value, label_values
 from querist.tasks.segmentation.crops import Canvas
 from querist.tasks.segmentation.data import SegmentationData
@@ -59,14 +60,33 @@ class Yardstick:
 
     @classmethod
     def of(cls, features: Tensor, shares: Tensor, masks: np.ndarray, void: int) -> "Yardstick":
-        """From the reference images: (B, h, w, d), (B, h, w, C) and their labels (B, h, w) with ``void`` cells."""
+        """From the reference images: (B, h, w, d), (B, h, w, C) and their labels (B, h, w) with ``void`` cells.
+
+        Raises:
+            QueristError: see :func:`labelled_cells`.
+        """
         target = torch.from_numpy(masks.astype(np.int64)).flatten()
-        known = target != void
+        known = labelled_cells(target, void)
         return cls(*error_slope(features.flatten(0, 2)[known], shares.flatten(0, 2)[known], target[known]))
 
     def values(self, features: Tensor, shares: Tensor) -> Tensor:
         """(B, h, w, d), (B, h, w, C) -> (B, h, w, C): what each class would be worth as the label of each cell."""
         return label_values(features, shares, self.slope, self.weights)
+
+
+def labelled_cells(target: Tensor, void: int) -> Tensor:
+    """(n,) class ids of the reference's cells -> (n,) bool.
+
+    Raises:
+        QueristError: all of them are void.
+    """
+    known = target != void
+    if not known.any():
+        raise QueristError(
+            "the reward set has no labelled pixel, so nothing can be measured on it",
+            "check the ids of its masks and the recipe's void, or name other reward images",
+        )
+    return known
 
 
 def cell_worth(values: Tensor, shares: Tensor, masks: np.ndarray | None, void: int) -> Tensor:

@@ -18,7 +18,8 @@ from querist.tasks.segmentation.grid import Grid
 def cross_entropy(logits: Tensor, masks: Tensor, void: int) -> Tensor:
     """The mean cross-entropy over labelled pixels; zero (with a gradient of zero) where there are none."""
     labelled = (masks != void).sum()
-    total = functional.cross_entropy(logits, masks, ignore_index=void, reduction="sum")
+    # Summed here: on GPUs the sum that cross_entropy takes of maps has no deterministic form.
+    total = functional.cross_entropy(logits, masks, ignore_index=void, reduction="none").sum()
     return total / labelled.clamp(min=1)
 
 

@@ -16,7 +16,7 @@ from torch.nn import functional
 from querist.kernels.influence import class_weights
 from querist.tasks.segmentation.data import SegmentationData
 from querist.tasks.segmentation.description import split_model
-from querist.tasks.segmentation.influence import Cells, Looks, Whitener, Yardstick
+from querist.tasks.segmentation.influence import Cells, Looks, Whitener, Yardstick, labelled_cells
 
 LookAt = Callable[[np.ndarray], Looks]
 
@@ -140,12 +140,13 @@ def _reference_slope(sight: Sight, reference: np.ndarray, learn: list[nn.Paramet
             shape = (int(chances.shape[2]), int(chances.shape[3]))
             if not len(weights):
                 known = torch.from_numpy(sight.masks(reference, shape).astype(np.int64)).flatten()
-                known = known[known != void]
+                known = known[labelled_cells(known, void)]
                 weights = class_weights(known, chances.shape[1])
                 counted = float(weights[known].sum())
                 weights = weights.to(device)
             target = torch.from_numpy(sight.masks(batch, shape).astype(np.int64)).to(device)
-            loss = functional.nll_loss(chances, target, weights, ignore_index=void, reduction="sum") / counted
+            # Summed here: on GPUs the sum that nll_loss takes of maps has no deterministic form.
+            loss = functional.nll_loss(chances, target, weights, ignore_index=void, reduction="none").sum() / counted
             slopes = torch.autograd.grad(loss, learn, allow_unused=True)  # such as those of another head
         for t, s in zip(total, slopes, strict=True):
             if s is not None:
