@@ -2,6 +2,8 @@ import copy
 import json
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from querist.compare.summary import read_cells, summarise, write_summary
 from querist.errors import QueristError
@@ -77,6 +79,57 @@ def test_values_are_averaged_over_policies_before_any_test():
     assert test["effect"] is None
 
 
+def test_a_seed_without_all_policies_is_in_no_number_and_told():
+    seeds = range(4)
+    learned = [cell("ralis/sound", s, [50.0 + p, 52.0 + p], policy=p) for s in seeds for p in range(3)]
+    learned = [c for c in learned if c["seed"] < 2 or c["policy"] == 0]  # seeds 2 and 3: the worst policy alone
+    learned[-1]["peak_mb"] = 9999.0
+    summary = summarise([*learned, *(cell("random", s, [51.0, 51.0]) for s in seeds)])
+    entry = summary["strategies"]["ralis/sound"]
+    assert summary["missing"] == {"ralis/sound": {"2": [1, 2], "3": [1, 2]}}
+    assert entry["curve"] == {"100": {"0": 51.0, "1": 51.0}, "200": {"0": 53.0, "1": 53.0}}
+    assert (entry["aubc"], entry["policies"], entry["cells"]) == ({"0": 52.0, "1": 52.0}, 3, 6)
+    assert entry["peak_mb"] == 101.0
+    (test,) = [t for t in summary["tests"] if t["a"] == "ralis/sound"]
+    assert (test["difference"], test["seeds"]) == (1.0, 2)
+    assert summary["seeds"] == [0, 1, 2, 3]
+    assert "ralis/sound (policies 1 and 2 on seeds 2 and 3)" in " ".join(summary["verdict"]["sentences"])
+
+
+def test_a_strategy_without_any_whole_seed_is_left_out_and_told():
+    learned = [cell("ralis/sound", s, [50.0, 52.0], policy=s) for s in (0, 1)]
+    summary = summarise([*learned, cell("random", 0, [51.0, 51.0])])
+    assert list(summary["strategies"]) == ["random"]
+    assert summary["missing"] == {"ralis/sound": {"0": [1], "1": [0]}, "random": {"1": None}}
+    alone = summarise(learned)
+    assert (alone["strategies"], alone["budgets"], alone["seeds"]) == ({}, [], [])
+
+
+PLAYED = [("random", s, 0) for s in range(3)] + [("dral/sound", s, p) for s in range(3) for p in range(2)]
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.sets(st.sampled_from(PLAYED), min_size=1))
+def test_numbers_are_those_of_the_whole_seeds_alone(played):
+    def whole(name, seed):
+        return {p for n, s, p in played if (n, s) == (name, seed)} == {p for n, _, p in played if n == name}
+
+    def summed(kept):
+        rows = [cell(n, s, [40.0 + 3 * s, 50.0 + 7 * p + s * s], policy=p) for n, s, p in sorted(kept)]
+        return summarise([*references([0]), *rows])
+
+    found, alone = summed(played), summed({(n, s, p) for n, s, p in played if whole(n, s)})
+    assert (found["strategies"], found["tests"]) == (alone["strategies"], alone["tests"])
+    told = {(n, int(s), p) for n, seeds in found["missing"].items() for s, ps in seeds.items() for p in ps or ["all"]}
+    lacking = set()
+    for name in {n for n, _, _ in played}:
+        for seed in {s for _, s, _ in played}:
+            gone = {(name, seed, p) for n, _, p in played if n == name} - played
+            here = any((n, s) == (name, seed) for n, s, _ in played)
+            lacking |= gone if here else {(name, seed, "all")}
+    assert told == lacking
+
+
 def ralis(seeds):
     levels = {"sound": 53, "untrained": 50, "shuffled": 50.5, "faithful": 52}
     return [cell(f"ralis/{n}", s, [v + 0.1 * s, v + 1]) for n, v in levels.items() for s in seeds]
@@ -116,7 +169,7 @@ def test_tests_use_common_seeds_only():
     summary = summarise(cells)
     (test,) = summary["tests"]
     assert (test["seeds"], test["difference"], test["final"]["difference"]) == (2, 2.0, 3.0)
-    assert summary["missing"] == {"entropy/global": [0], "random": [3]}
+    assert summary["missing"] == {"entropy/global": {"0": None}, "random": {"3": None}}
     assert summary["start"] is None
     assert summary["labels_to"]["random"]["90"] is None
     assert summary["strategies"]["random"]["gap_closed"]["100"] is None
@@ -159,6 +212,8 @@ def test_an_error_metric_favours_the_smaller():
         ("environment", {"device": "cuda:0"}, "device is cuda, expected cpu"),
         ("metric", {"name": "mIoU", "unit": "%", "larger_is_better": False}, "metric is"),
         ("points", [{"labels": 100, "test": 1.0}], r"points at \[100\] labels, expected \[100, 200\]"),
+        ("strategy", "ralis/best", "'ralis/best' does not say which ralis"),
+        ("strategy", "ralis/sound+games", "'ralis/sound\\+games': 'games' changes no setting"),
         ("points", [], "no points"),
         ("points", [{"labels": 100, "test": None}], "test value at 100 labels is None"),
         ("points", [{"labels": 100, "test": 1.0, "parts": [1.0]}], "1 part values at 100 labels, expected 2"),

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from querist.compare.comparisons import all_tests
+from querist.compare.comparisons import all_tests, controls
 from querist.compare.verdict import decide
 
 NOISE = np.array([0.3, -0.2, 0.1, -0.4, 0.25, 0.05, -0.15, 0.2])
@@ -146,10 +146,83 @@ def test_a_control_is_never_the_winner():
     assert "it is a control" in text(verdict)
 
 
+def named(gains):
+    """Gains by the names that comparisons use; a keyword cannot hold `/`, `+` or `=`."""
+    return judge(**{name.replace("/", "__"): gain for name, gain in gains.items()})[0]
+
+
+VARIANT = "+games=still,reward=metric"
+
+
+@pytest.mark.parametrize("name", ["ralis/untrained", f"ralis/shuffled{VARIANT}", "dral/shuffled+gamma=0.9"])
+def test_no_control_ever_wins_whatever_its_settings(name):
+    verdict = named({name: 3.0, "entropy/global": 0.0})
+    assert (verdict["winner"], verdict["helps"]) == (None, True)
+    assert f"{name} gains most of all, and it is a control" in text(verdict)
+    assert f"{name} was not compared" not in text(verdict)
+
+
 def test_a_learned_policy_without_controls_is_of_unknown_worth():
-    verdict, _ = judge(ralis__sound=3.0)
+    verdict = named({"ralis/sound": 3.0})
+    rivals = "strengthened_random, ralis/untrained and ralis/shuffled"
     assert verdict["winner"] is None
-    assert "was not compared with ralis/untrained and ralis/shuffled" in text(verdict)
+    assert f"ralis/sound gains most of all, but is not shown to beat {rivals}: no winner." in verdict["sentences"]
+    assert f"ralis/sound was not compared with {rivals}: whether it learned is unknown." in verdict["sentences"]
+
+
+def test_the_controls_of_sound_do_for_no_variant_and_no_other_profile():
+    others = {name.replace("__", "/"): gain for name, gain in LEARNED.items()}
+    verdict = named({f"ralis/sound{VARIANT}": 3.0, **others})
+    own = f"ralis/untrained{VARIANT} and ralis/shuffled{VARIANT}"
+    assert verdict["winner"] is None
+    assert f"ralis/sound{VARIANT} was not compared with {own}: whether it learned is unknown." in verdict["sentences"]
+    verdict = named({"ralis/faithful": 3.0, **others})
+    assert verdict["winner"] is None
+    assert "ralis/faithful gains most of all, but has no controls: no winner." in verdict["sentences"]
+    assert "ralis/faithful has no controls: whether it learned is unknown." in verdict["sentences"]
+
+
+def test_a_variant_that_beats_its_own_family_wins():
+    own = {f"ralis/{control}+reward=metric,games=still": 0.1 * NOISE for control in ("untrained", "shuffled")}
+    verdict = named({f"ralis/sound{VARIANT}": 3 + NOISE[::-1], "strengthened_random": 0.1, **own})
+    assert verdict["winner"] == f"ralis/sound{VARIANT}"
+    assert "beats its controls (ralis/untrained+reward=metric,games=still: +3.0" in text(verdict)
+
+
+@pytest.mark.parametrize("absent", ["strengthened_random", "ralis__untrained", "ralis__shuffled"])
+def test_all_four_tests_are_needed(absent):
+    rivals = {name: gain for name, gain in LEARNED.items() if name != absent}
+    verdict, _ = judge(ralis__sound=3 + NOISE[::-1], **rivals)
+    assert verdict["winner"] is None
+    told = f"ralis/sound was not compared with {absent.replace('__', '/')}"
+    assert any(sentence.startswith(told) for sentence in verdict["sentences"])
+
+
+def test_controls_are_those_with_the_same_settings():
+    assert controls("dral/sound", []) == ["dral/untrained", "dral/shuffled"]
+    assert controls("dral/sound+a=1", ["dral/shuffled", "matal/shuffled+a=1"]) == [
+        "dral/untrained+a=1",
+        "dral/shuffled+a=1",
+    ]
+    assert controls("dral/sound+a=1,b=2", ["dral/shuffled+b=2,a=1"])[1] == "dral/shuffled+b=2,a=1"
+    assert [controls(name, []) for name in ("dral/faithful", "dral/shuffled", "random", "core-set/sound")] == [[]] * 4
+
+
+@pytest.mark.parametrize(
+    ("untrained", "shuffled", "told"),
+    [
+        (1, 1, "Each control stands for a single policy."),
+        (3, 1, "ralis/shuffled stands for a single policy."),
+        (3, 3, None),
+    ],
+)
+@pytest.mark.parametrize("gain", [3.0, 0.0])
+def test_controls_of_a_single_policy_are_told_once_whoever_beats_them(untrained, shuffled, told, gain):
+    _, summary = judge(ralis__sound=gain + NOISE[::-1], **LEARNED)
+    for name, policies in {"ralis/untrained": untrained, "ralis/shuffled": shuffled}.items():
+        summary["strategies"][name]["policies"] = policies
+    sentences = decide(summary)["sentences"]
+    assert [s for s in sentences if "for a single policy" in s] == ([told] if told else [])
 
 
 def test_six_seeds_are_too_few_for_a_corrected_family_and_that_is_said():
@@ -164,9 +237,17 @@ def test_all_labels_ever_needed_are_mentioned_where_they_differ():
     assert "ever needed" not in text(judge(entropy__global=1.0)[0])
 
 
-def test_missing_cells_are_mentioned():
-    verdict, _ = judge(entropy__global=1.0, missing={"entropy/global": [3, 4]})
-    assert "entropy/global (seed 3, 4)" in text(verdict)
+def test_missing_cells_are_mentioned_by_seed_and_policy():
+    verdict, _ = judge(entropy__global=1.0, missing={"entropy/global": {"3": None, "4": None}, "random": {"7": None}})
+    said = "Cells are missing: entropy/global (seeds 3 and 4) and random (seed 7). "
+    assert said + "Every test uses the seeds that both sides have." in verdict["sentences"]
+    lacks = {"4": [1, 2], "5": [1, 2], "6": [0], "7": None}
+    verdict, _ = judge(ralis__sound=1.0, missing={"ralis/sound": lacks})
+    assert "ralis/sound (seed 7; policy 0 on seed 6; policies 1 and 2 on seeds 4 and 5)" in text(verdict)
+    assert "A seed counts for a strategy only with all its policies; every test" in text(verdict)
+    assert "Left out" not in text(verdict)
+    verdict, _ = judge(entropy__global=1.0, missing={"ralis/sound": {"0": [1], "1": [0]}})
+    assert "Left out, as no seed has all their policies: ralis/sound." in verdict["sentences"]
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 
 from querist.core.evaluation import paired_difference
-from querist.core.observation import Groups
+from querist.core.observation import Groups, Observation, Schema
 from querist.core.policy import Selection
+from querist.core.questions import Question
 from querist.core.reward import InfluenceGain, MetricGain, Timing
 from querist.core.split import Role, Split
+from querist.core.step import Outcome
 from querist.errors import QueristError
 from toy import ToyTask, toy_split
 
@@ -108,13 +110,10 @@ def test_each_group_is_paid_its_own_answer_with_the_model_that_chose():
     task.weights = np.array([3.0, 0.0])
     reward.begin(game)
     groups = Groups(np.array([[4, 5], [6, 7], [8, 9]]), np.ones((3, 2), dtype=bool))
-    outcome = SimpleNamespace(
-        step=0,
-        observation=SimpleNamespace(groups=groups),
-        selection=Selection(np.array([[1], [-1], [0]])),
-        questions=[SimpleNamespace(unit=5), SimpleNamespace(unit=8)],
-        answers=[np.array([7.0, 1.0]), None],
-    )
+    observation = Observation(groups, np.zeros((3, 2, 0), np.float32), Schema(()), np.zeros((3, 2, 1), np.int64))
+    questions = [Question(0, 5, 0, 0, 1), Question(1, 8, 0, 1, 1)]
+    chosen = Selection(np.array([[1], [-1], [0]]))
+    outcome = Outcome(0, observation, chosen, questions, [np.array([7.0, 1.0]), None], {})
     before = task.evaluate(game.split.sources(Role.REWARD))
     task.weights = np.array([2.0, 1.0])  # it has learned meanwhile
     gain = reward.measure(game, outcome)

@@ -212,3 +212,17 @@ def test_what_policies_cost_is_said(cells_of, cost):
     plain = [cell for cell in cells if cell["strategy"] != "ralis/sound"]
     shown = text_of(Page(render_report(summarise(plain), plain)))
     assert "policies" not in shown.lower()
+
+
+def test_cells_that_do_not_count_are_in_no_table(cells_of):
+    cells = [c for c in cells_of(("random", "ralis/sound"), 2) if c["seed"] == 0 or c["policy"] == 0]
+    for cell in cells:  # of seed 1 a single policy
+        cell["accounts"] = {"start": 77777 if cell["seed"] else 11}
+    summary = summarise(cells)
+    shown = text_of(Page(render_report(summary, cells)))
+    assert summary["strategies"]["ralis/sound"]["cells"] == 3
+    assert "5 cells" in shown
+    assert "policies 1 and 2 on seed 1" in shown
+    account = shown[shown.index("Labels per run") : shown.index("How to read")]
+    row = account[account.index("ralis/ sound") :]
+    assert row.split()[2:5] == ["960", "11", "971"]

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from querist.compare import statistics
+from querist.recipes.strategy_names import parse
 
-RANDOM = "random"
+RANDOM, STRENGTHENED = "random", "strengthened_random"
 CEILINGS = ("true_gain",)  # they look at answers that nobody has: how far one could get, and no strategies
 CONTROLS = ("untrained", "shuffled")  # what a learned policy must beat to have learned anything
-RIVALS = (RANDOM, "strengthened_random", "{agent}/untrained", "{agent}/shuffled")  # of `<agent>/sound`
+FAMILY = 2 + len(CONTROLS)  # tests of a learned strategy, fixed beforehand: random, strengthened random, its controls
 
 
 def all_tests(
@@ -26,24 +27,62 @@ def all_tests(
         larger: the direction of the metric.
 
     Returns:
-        One dictionary per pair with common seeds. Holm's correction is within the family of an agent;
+        One dictionary per pair with common seeds. Holm's correction is within the family of a learned strategy;
         `p_family` corrects the tests against random for looking at all of them.
     """
     tests: list[dict[str, Any]] = []
-    agents = [name.removesuffix("/sound") for name in strategies if name.endswith("/sound")]
-    for agent in agents:
-        rivals = [rival.format(agent=agent) for rival in RIVALS]
-        family = [_test(strategies, f"{agent}/sound", r, budgets, larger) for r in rivals if r in strategies]
+    families = [name for name in strategies if controls(name, strategies)]
+    for name in families:
+        family = [_test(strategies, name, r, budgets, larger) for r in rivals(name, strategies) if r in strategies]
         family = [test for test in family if test is not None]
-        adjusted = statistics.holm([test["p"] for test in family], planned=len(RIVALS))
+        adjusted = statistics.holm([test["p"] for test in family], planned=FAMILY)
         tests += [{**t, "p_holm": p, "confirmatory": True} for t, p in zip(family, adjusted, strict=True)]
-    confirmed = {f"{agent}/sound" for agent in agents}
     for name in strategies:
-        if name != RANDOM and name not in confirmed and RANDOM in strategies:
+        if name != RANDOM and name not in families and RANDOM in strategies:
             test = _test(strategies, name, RANDOM, budgets, larger)
             tests += [test] if test is not None else []
     _correct_for_looking_at_all([t for t in tests if t["b"] == RANDOM and not ceiling(t["a"])], strategies, larger)
     return tests
+
+
+def learned(strategy: str) -> bool:
+    """Whether a strategy is played by a policy that was trained to be good; a control was not."""
+    what = parse(strategy)
+    return what is not None and what.control is None
+
+
+def control(strategy: str) -> bool:
+    """Whether a strategy is a control of a learned one."""
+    what = parse(strategy)
+    return what is not None and what.control is not None
+
+
+def controls(strategy: str, among: Iterable[str]) -> list[str]:
+    """The names of a learned strategy's controls, whether they were played or not.
+
+    Args:
+        strategy: such as `ralis/sound+games=still`, whose controls have the same settings, in any order.
+        among: the strategies of the comparison.
+
+    Returns:
+        One name for each of `CONTROLS`. None for what is not learned, nor for the profile `faithful`: controls are
+        of `sound`.
+    """
+    what = parse(strategy)
+    if what is None or what.control is not None or what.profile != "sound":
+        return []
+    played = {name: parsed for name in among if (parsed := parse(name)) and parsed.agent == what.agent}
+    suffix = f"+{what.variant}" if what.variant else ""
+    found = []
+    for kind in CONTROLS:
+        same = (n for n, other in played.items() if other.control == kind and other.changes == what.changes)
+        found.append(next(same, f"{what.agent}/{kind}{suffix}"))
+    return found
+
+
+def rivals(strategy: str, among: Iterable[str]) -> list[str]:
+    """What a learned strategy must beat to be called a winner: random, strengthened random, its controls."""
+    return [RANDOM, STRENGTHENED, *controls(strategy, among)]
 
 
 def ceiling(strategy: str) -> bool:

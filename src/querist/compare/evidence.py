@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from querist.errors import QueristError
+from querist.recipes.strategy_names import parse
 
 Cell = dict[str, Any]
 
@@ -128,6 +129,10 @@ def _check_shape(cell: Cell) -> None:
     missing = [key for key in _NEEDED if key != "device" and key not in cell]
     if missing:
         raise QueristError(f"{where(cell)}: not a cell, {', '.join(missing)} missing", _AGAIN)
+    try:
+        parse(str(cell["strategy"]))
+    except QueristError as error:
+        raise QueristError(f"{where(cell)}: {error.what}", f"{error.fix}; or move the file away") from error
     if not cell["points"]:
         raise QueristError(f"{where(cell)}: no points", _AGAIN)
     for point in cell["points"]:

@@ -21,9 +21,10 @@ __all__ = ["read_cells", "summarise", "write_summary"]
 def summarise(cells: Sequence[Cell], recipe: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Build the content of summary.json.
 
-    Cells may be missing: tests use the seeds that both sides have, and say how many. Values of one seed are
-    averaged over its policies before anything else. All tests are on the area under the budget curve (AUBC);
-    each also carries the difference at the last budget, as a description.
+    Cells may be missing. A seed counts for a strategy where it has every policy that the strategy has on any
+    seed; tests use the seeds that count on both sides, and say how many. Values of one seed are averaged over
+    its policies before anything else. All tests are on the area under the budget curve (AUBC); each also carries
+    the difference at the last budget, as a description.
 
     Args:
         cells: what `read_cells` returned.
@@ -41,6 +42,7 @@ def summarise(cells: Sequence[Cell], recipe: Mapping[str, Any] | None = None) ->
     larger = bool(first["metric"]["larger_is_better"])
     groups = _group(cells)
     references = {name: _tests(groups.pop(name, {}), 0) for name in (START, FULL)}
+    missing, groups = _missing(groups), _complete(groups)
     start_parts = {str(c["seed"]): c["points"][0].get("parts") for c in cells if c["strategy"] == START}
     budgets = next(([p["labels"] for p in c["points"]] for c in cells if c["strategy"] in groups), [])
     strategies, labels_to = {}, {}
@@ -54,7 +56,7 @@ def summarise(cells: Sequence[Cell], recipe: Mapping[str, Any] | None = None) ->
         "settings": dict(recipe) if recipe is not None else None,
         "metric": dict(first["metric"]),
         "budgets": budgets,
-        "seeds": sorted({int(c["seed"]) for c in cells if c["strategy"] in strategies}),
+        "seeds": sorted({int(seed) for group in groups.values() for seed in group}),
         "parts": list(first.get("parts") or ()),
         "bought_unit": next((c["bought_unit"] for c in cells if c.get("bought_unit")), None),
         "start": _mean(references[START].values()),
@@ -62,7 +64,7 @@ def summarise(cells: Sequence[Cell], recipe: Mapping[str, Any] | None = None) ->
         "strategies": strategies,
         "tests": all_tests(strategies, budgets, larger),
         "labels_to": labels_to,
-        "missing": _missing(strategies),
+        "missing": missing,
         "environment": _environment(cells),
     }
     return {**summary, "verdict": decide(summary)}
@@ -89,6 +91,28 @@ def _group(cells: Sequence[Cell]) -> dict[str, Group]:
     for cell in sorted(cells, key=lambda c: (c["seed"], c["policy"])):
         groups.setdefault(cell["strategy"], {}).setdefault(str(cell["seed"]), []).append(cell)
     return groups
+
+
+def _lacking(group: Group, seed: str) -> list[int]:
+    """The policies that a strategy has on other seeds only."""
+    every = {int(cell["policy"]) for cells in group.values() for cell in cells}
+    return sorted(every - {int(cell["policy"]) for cell in group.get(seed, ())})
+
+
+def _complete(groups: Mapping[str, Group]) -> dict[str, Group]:
+    """The seeds of each strategy that have all its policies: where some lack, a mean is one of other policies."""
+    kept = {n: {seed: cs for seed, cs in group.items() if not _lacking(group, seed)} for n, group in groups.items()}
+    return {name: group for name, group in kept.items() if group}
+
+
+def _missing(groups: Mapping[str, Group]) -> dict[str, dict[str, list[int] | None]]:
+    """By strategy and seed, the policies whose cells are missing; None where the seed has no cell at all."""
+    seeds = sorted({seed for group in groups.values() for seed in group}, key=int)
+    found = {
+        name: {seed: lacks if seed in group else None for seed in seeds if (lacks := _lacking(group, seed))}
+        for name, group in sorted(groups.items())
+    }
+    return {name: lacks for name, lacks in found.items() if lacks}
 
 
 def _mean(values: Any) -> float | None:
@@ -201,13 +225,6 @@ def _along(
         if seeds:
             found[b] = [float(d.mean()), *statistics.bootstrap_interval(d)]
     return found
-
-
-def _missing(strategies: Mapping[str, Mapping[str, Any]]) -> dict[str, list[int]]:
-    """The seeds that each strategy lacks although another has them."""
-    seeds = sorted({int(seed) for entry in strategies.values() for seed in entry["aubc"]})
-    lacking = {n: [s for s in seeds if str(s) not in entry["aubc"]] for n, entry in strategies.items()}
-    return {name: lacks for name, lacks in lacking.items() if lacks}
 
 
 def _environment(cells: Sequence[Cell]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from querist.compare import statistics
-from querist.compare.comparisons import CONTROLS, RANDOM, RIVALS, ceiling
+from querist.compare.comparisons import FAMILY, RANDOM, ceiling, control, controls, learned, rivals
 from querist.report.wording import Scale, count, listed, p_value, plural
 
 ALPHA = 0.05
@@ -33,18 +33,18 @@ def decide(summary: Summary) -> dict[str, Any]:
     """
     tests = [t for t in summary["tests"] if t["b"] == RANDOM and not ceiling(t["a"])]
     scale = Scale.of(summary)
-    learned = _learned(summary, scale)
+    taught = _learned(summary, scale)
     closing = [*_ceilings(summary), *_costs(summary), *_missing(summary)]
     if not tests:
         why = "A strategy is only as good as its distance to random: run random and one more on common seeds."
-        return _verdict("No verdict: nothing was compared with random.", [why, *learned, *closing], None, None)
+        return _verdict("No verdict: nothing was compared with random.", [why, *taught, *closing], None, None)
     seeds = max(t["seeds"] for t in tests)
     if statistics.smallest_p(seeds) >= ALPHA:
-        return _too_few(tests, seeds, [*learned, *closing], scale)
+        return _too_few(tests, seeds, [*taught, *closing], scale)
     better = sorted((t for t in tests if beats(t)), key=lambda t: -t["difference"])
     details = _against_random(summary, tests, better, scale)
     if not better:
-        return _none_better(tests, [details[0], *learned, *details[1:], *closing], scale)
+        return _none_better(tests, [details[0], *taught, *details[1:], *closing], scale)
     winner, why = _winner(summary, better, scale)
     best = better[0]
     lead = f"{scale.difference(best['difference'])} of AUBC"
@@ -55,7 +55,7 @@ def decide(summary: Summary) -> dict[str, Any]:
     else:
         headline = f"Active learning helps here: {len(better)} of {len(tests)} strategies beat random, "
         headline += f"{best['a']} most ({lead})."
-    return _verdict(headline, [details[0], *why, *learned, *details[1:], *closing], winner, True)
+    return _verdict(headline, [details[0], *why, *taught, *details[1:], *closing], winner, True)
 
 
 def beats(test: Test) -> bool:
@@ -109,7 +109,7 @@ def _none_better(tests: Sequence[Test], details: list[str], scale: Scale) -> dic
 def _winner(summary: Summary, better: Sequence[Test], scale: Scale) -> tuple[str | None, list[str]]:
     """The one that gains most, if nothing disqualifies it and it also beats the next best strategy."""
     strategies, leader = summary["strategies"], better[0]["a"]
-    against = _disqualified(leader, summary["tests"])
+    against = _disqualified(leader, summary)
     if against:
         return None, [against]
     larger = bool(summary["metric"]["larger_is_better"])
@@ -130,15 +130,17 @@ def _winner(summary: Summary, better: Sequence[Test], scale: Scale) -> tuple[str
     return leader, [f"It is also ahead of the next best, {second}: {scale.difference(gap)}, p = {p_value(p)}."]
 
 
-def _disqualified(leader: str, tests: Sequence[Test]) -> str | None:
+def _disqualified(leader: str, summary: Summary) -> str | None:
     """Why the strategy that gains most is no winner all the same."""
-    if leader.endswith(tuple(f"/{control}" for control in CONTROLS)):
+    if control(leader):
         return f"{leader} gains most of all, and it is a control: what is ahead here was not learned."
-    family = [t for t in tests if t["a"] == leader and t["confirmatory"]]
-    if family and (len(family) < len(RIVALS) or not all(beats(t) for t in family)):
-        rivals = [rival.format(agent=leader.removesuffix("/sound")) for rival in RIVALS]
-        return f"{leader} gains most of all, but is not shown to beat all of {listed(rivals)}: no winner."
-    return None
+    if not learned(leader):
+        return None
+    if not controls(leader, summary["strategies"]):
+        return f"{leader} gains most of all, but has no controls: no winner."
+    beaten = [t["b"] for t in summary["tests"] if t["a"] == leader and t["confirmatory"] and beats(t)]
+    others = [rival for rival in rivals(leader, summary["strategies"]) if rival not in beaten]
+    return f"{leader} gains most of all, but is not shown to beat {listed(others)}: no winner." if others else None
 
 
 def _against_random(summary: Summary, tests: Sequence[Test], better: Sequence[Test], scale: Scale) -> list[str]:
@@ -170,33 +172,38 @@ def _against_random(summary: Summary, tests: Sequence[Test], better: Sequence[Te
 
 
 def _learned(summary: Summary, scale: Scale) -> list[str]:
-    """One sentence per learned policy: whether it learned anything."""
-    found = []
-    for name in (n for n in summary["strategies"] if n.endswith("/sound")):
-        wanted = [f"{name.removesuffix('/sound')}/{control}" for control in CONTROLS]
-        tests = {t["b"]: t for t in summary["tests"] if t["a"] == name and t["b"] in wanted}
-        absent = [rival for rival in wanted if rival not in tests]
-        figures = "; ".join(
-            f"{b}: {scale.difference(t['difference'])}, p = {p_value(t['p_holm'])}" for b, t in tests.items()
-        )
-        if absent:
-            found.append(f"{name} was not compared with {listed(absent)}: whether it learned is unknown.")
-        elif len(RIVALS) * statistics.smallest_p(min(t["seeds"] for t in tests.values())) >= ALPHA:
-            found.append(f"{name} cannot pass its four corrected tests with so few seeds ({figures}).")
-        elif all(beats(t) for t in tests.values()):
-            found.append(
-                f"{name} beats its controls ({figures}): what it learned is real.{_one_of_each(summary, wanted)}"
-            )
-        else:
-            told = "by that measure it has learned nothing"
-            found.append(f"{name} does not beat its controls ({figures}): {told}.")
-        found += _spread(name, summary["strategies"][name], scale)
+    """For every learned strategy what it was not compared with, and whether it learned anything."""
+    strategies = summary["strategies"]
+    names, found = [name for name in strategies if learned(name)], []
+    for name in names:
+        found += [*_family(name, summary, scale), *_spread(name, strategies[name], scale)]
+    played = [c for c in dict.fromkeys(c for n in names for c in controls(n, strategies)) if c in strategies]
+    single = [name for name in played if strategies[name].get("policies") == 1]
+    if single:
+        who = f"{listed(single)} {'stands' if len(single) == 1 else 'stand'}"
+        found.append(f"{'Each control stands' if single == played else who} for a single policy.")
     return found
 
 
-def _one_of_each(summary: Summary, controls: Sequence[str]) -> str:
-    single = all(summary["strategies"][control].get("policies") == 1 for control in controls)
-    return " Each control is one trained policy, with the luck of one." if single else ""
+def _family(name: str, summary: Summary, scale: Scale) -> list[str]:
+    """What the confirmatory tests of a learned strategy say of it, and which of them are not there."""
+    wanted = controls(name, summary["strategies"])
+    if not wanted:
+        return [f"{name} has no controls: whether it learned is unknown."]
+    family = {t["b"]: t for t in summary["tests"] if t["a"] == name and t["confirmatory"]}
+    absent = [rival for rival in rivals(name, summary["strategies"]) if rival not in family]
+    lacks = f"{name} was not compared with {listed(absent)}" if absent else ""
+    if set(absent) & set(wanted):
+        return [f"{lacks}: whether it learned is unknown."]
+    tests = [family[rival] for rival in wanted]
+    figures = "; ".join(f"{t['b']}: {scale.difference(t['difference'])}, p = {p_value(t['p_holm'])}" for t in tests)
+    if FAMILY * statistics.smallest_p(min(t["seeds"] for t in family.values())) >= ALPHA:
+        told = f"{name} cannot pass its four corrected tests with so few seeds ({figures})."
+    elif all(beats(t) for t in tests):
+        told = f"{name} beats its controls ({figures}): what it learned is real."
+    else:
+        told = f"{name} does not beat its controls ({figures}): by that measure it has learned nothing."
+    return [told, *([f"{lacks}."] if lacks else [])]
 
 
 def _spread(name: str, entry: Mapping[str, Any], scale: Scale) -> list[str]:
@@ -231,11 +238,28 @@ def _ceilings(summary: Summary) -> list[str]:
 
 
 def _missing(summary: Summary) -> list[str]:
-    missing = summary.get("missing") or {}
+    missing: Mapping[str, Mapping[str, Sequence[int] | None]] = summary.get("missing") or {}
     if not missing:
         return []
-    told = [f"{name} (seed {', '.join(map(str, seeds))})" for name, seeds in missing.items()]
-    return [f"Cells are missing: {listed(told)}. Every test uses the seeds that both sides have."]
+    partly = any(policies for lacks in missing.values() for policies in lacks.values())
+    rule = "A seed counts for a strategy only with all its policies; every" if partly else "Every"
+    told = f"Cells are missing: {listed([f'{name} ({_cells(lacks)})' for name, lacks in missing.items()])}."
+    found = [f"{told} {rule} test uses the seeds that both sides have."]
+    out = [name for name in missing if name not in summary["strategies"]]
+    return [*found, f"Left out, as no seed has all their policies: {listed(out)}."] if out else found
+
+
+def _cells(lacks: Mapping[str, Sequence[int] | None]) -> str:
+    """`seed 3; policies 1 and 2 on seeds 4 and 5`."""
+    seeds_by: dict[tuple[int, ...], list[str]] = {}
+    for seed, policies in lacks.items():
+        seeds_by.setdefault(tuple(policies or ()), []).append(seed)
+    found = []
+    for policies, seeds in sorted(seeds_by.items()):
+        on = f"seed{'s' if len(seeds) > 1 else ''} {listed(seeds)}"
+        noun = "policies" if len(policies) > 1 else "policy"
+        found.append(f"{noun} {listed([str(p) for p in policies])} on {on}" if policies else on)
+    return "; ".join(found)
 
 
 def _ends(ends: Sequence[float | None], scale: Scale) -> str:

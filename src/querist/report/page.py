@@ -87,12 +87,17 @@ def _context(
         ],
         "bought": bought_table(summary, drawn),
         "strips": strips(pictures),
-        "account": account_table(cells, drawn),
+        "account": account_table([c for c in cells if _counts(summary, c)], drawn),
         "tests": test_rows(summary),
         "random": RANDOM,
         "command": f"querist compare {shlex.quote(str(summary['recipe']))} --data DIR --out DIR",
         "settings": _settings(summary),
     }
+
+
+def _counts(summary: Mapping[str, Any], cell: Mapping[str, Any]) -> bool:
+    """Whether a cell is in the summary's means: its seed has all policies of the strategy."""
+    return str(cell["seed"]) in (summary["strategies"].get(cell["strategy"]) or {"aubc": ()})["aubc"]
 
 
 def _curves(summary: Mapping[str, Any], drawn: Mapping[str, Any]) -> list[dict[str, Any]]:
