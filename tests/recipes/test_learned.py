@@ -103,6 +103,17 @@ def test_still_games_are_played_with_the_model_as_it_stands(setup, monkeypatch):
     assert len(asked) == LOADED.recipe.train.halves + 1
 
 
+def test_games_of_one_final_training_are_played_with_the_model_itself(setup, monkeypatch):
+    for stand_in in ("rehearsal", "still_rehearsal"):
+        monkeypatch.setattr(type(setup.task), stand_in, lambda *_: pytest.fail("a stand-in"))
+    before = setup.task.snapshot()
+    settings = "budget=4,exploration=coherent,final_steps=2,games=final,reward=metric"
+    card = learned.train(LOADED, setup, f"ralis/sound+{settings}", 1)
+    assert (card.settings["games"], card.settings["final_steps"]) == ("final", 2)
+    assert {len(row["rewards"]) for row in card.curve} == {1}
+    assert all(np.array_equal(array, before[name]) for name, array in setup.task.snapshot().items())
+
+
 def test_how_many_policies_a_strategy_has():
     training = Training(policies=5, control_policies=2)
     asked = ("random", "ralis/sound", "ralis/faithful", "ralis/untrained", "ralis/shuffled")

@@ -16,6 +16,9 @@ from querist.core.split import Split
 Control = Literal["untrained", "shuffled"]
 CONTROLS: tuple[Control, ...] = ("untrained", "shuffled")
 """What a learned policy must beat: its own network before any training, and one trained on other steps' rewards."""
+Games = Literal["learning", "still", "final"]
+"""Of games: the model, or its stand-in, learns after every step; it stays as it is; all questions are asked at once and
+the model learns from them as for a budget's number (:class:`querist.core.trials.TrialTask`)."""
 Watcher = Callable[[Mapping[str, Any]], None]
 """Told the row of the learning curve after each episode."""
 
@@ -75,9 +78,9 @@ class Agent(ABC):
         """
         return halved(split, pool, seed, turn)
 
-    def still(self, profile: str, changes: Mapping[str, Any]) -> bool:
-        """Whether its games are played with a model that does not learn, because its rewards need no learning."""
-        return False
+    def games(self, profile: str, changes: Mapping[str, Any]) -> Games:
+        """Of which kind its games are."""
+        return "learning"
 
     @abstractmethod
     def policy(self, card: PolicyCard, again: Again | None = None) -> Policy:

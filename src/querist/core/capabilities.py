@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
+from querist.core.evaluation import Evaluation
 from querist.core.task import Task
 
 Scope = Literal["head", "all"]
@@ -216,6 +217,15 @@ class Rehearses(Protocol):
         Args:
             sources: those that the games will touch.
         """
+        ...
+
+
+@runtime_checkable
+class EvaluatesSmoothly(Protocol):
+    """A task that can be measured by the beliefs of its model instead of its decisions."""
+
+    def evaluate_smoothly(self, sources: np.ndarray) -> Evaluation:
+        """A companion of the metric: larger is better, and small changes of the model change it little."""
         ...
 
 

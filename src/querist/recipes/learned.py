@@ -18,12 +18,14 @@ from querist.core.capabilities import Rehearses, RehearsesStill
 from querist.core.card import CARD, PolicyCard
 from querist.core.problem import Setup
 from querist.core.split import Role
+from querist.core.task import Task
+from querist.core.trials import TrialTask
 from querist.errors import QueristError
 from querist.recipes.strategy_names import AGENTS, Learned, names, parse
 from querist.recipes.training import Training
 
 if TYPE_CHECKING:  # games need gymnasium, which --help does without
-    from querist.core.agent import Again, Agent, Watcher
+    from querist.core.agent import Again, Agent, Games, Watcher
     from querist.core.rehearsal import Scene
     from querist.recipes.recipe import LoadedRecipe
 
@@ -119,7 +121,7 @@ def check(loaded: "LoadedRecipe", setup: Setup, strategy: str) -> None:
     """
     chosen, recipe = agent(_learned(strategy).agent), loaded.recipe
     chosen.check(setup.pool, setup.split, recipe.batch, recipe.groups.count, episodes(loaded, strategy))
-    kind = RehearsesStill if _still(loaded, strategy) else Rehearses
+    kind = {"still": RehearsesStill, "learning": Rehearses, "final": Task}[_games(loaded, strategy)]
     stands_in = setup.task.can(kind) and isinstance(setup.task, kind)
     if chosen.paid_by == "metric" and recipe.train.rehearsal and not stands_in:
         raise QueristError(
@@ -191,22 +193,25 @@ def _scene(
     stream = rng.generator(number, "rehearsal", turn)
     task.restore(untouched)
     task.fit(labels, new=labels, steps=training.start, phase="start", rng=stream)
+    games = _games(loaded, strategy)
+    if games == "final":
+        return Scene(inner, TrialTask(task), task.snapshot())
     if not training.rehearsal or chosen.paid_by == "answers":
         return Scene(inner, task, task.snapshot())
     wanted = np.concatenate([inner.sources(r) for r in (Role.START, Role.POOL, Role.STATE, Role.REWARD)])
-    if _still(loaded, strategy):
+    if games == "still":
         assert isinstance(task, RehearsesStill)
-        games = task.still_rehearsal(wanted)
-        return Scene(inner, games, games.snapshot())
+        stand_in = task.still_rehearsal(wanted)
+        return Scene(inner, stand_in, stand_in.snapshot())
     assert isinstance(task, Rehearses)
-    games = task.rehearsal(wanted)
-    games.fit(labels, new=labels, steps=training.first, phase="start", rng=stream)
-    return Scene(inner, games, games.snapshot())
+    stand_in = task.rehearsal(wanted)
+    stand_in.fit(labels, new=labels, steps=training.first, phase="start", rng=stream)
+    return Scene(inner, stand_in, stand_in.snapshot())
 
 
-def _still(loaded: "LoadedRecipe", strategy: str) -> bool:
+def _games(loaded: "LoadedRecipe", strategy: str) -> "Games":
     what = _learned(strategy)
-    return agent(what.agent).still(what.profile, _changes(loaded, what))
+    return agent(what.agent).games(what.profile, _changes(loaded, what))
 
 
 def _learned(strategy: str) -> Learned:

@@ -20,8 +20,10 @@ from querist.core.plan import Parts, Plan
 from querist.core.rehearsal import Rehearsal, Scene, Stage, halved
 from querist.core.reward import MetricGain
 from querist.core.split import Role, Split
+from querist.core.trials import TrialTask
 from querist.errors import QueristError
 from querist.nn.runtime import seeded
+from querist.tasks.segmentation.task import SegmentationTask
 from tiny import SplitNet, tiny_data, tiny_task
 
 REGIONS = 9
@@ -179,13 +181,34 @@ def test_in_still_games_nothing_is_learned_but_the_policy(tmp_path, reward):
     games = scene.task.still_rehearsal(np.flatnonzero(scene.inner.roles))
     stage = replace(stage, scenes=(Scene(scene.inner, games, games.snapshot()),), unseen=scene)
     changes = CHANGES["sound"] | {"games": "still", "reward": reward, "check_games": 2}
-    assert AGENT.still("sound", changes)
-    assert not AGENT.still("sound", CHANGES["sound"])
+    assert AGENT.games("sound", changes) == "still"
+    assert AGENT.games("sound", CHANGES["sound"]) == "learning"
     card = AGENT.train("sound", changes, stage, 1)
     assert [row["rewards"] for row in card.curve] == [[0.0, 0.0]] * 3  # the metric stays
     # What the check counts is what answers were worth: of chance, anything but always the same.
     assert len(set(card.check["random"])) == 2
     assert len(deployed(tmp_path / "run", card)) == 4
+
+
+def test_in_games_of_one_final_training_everything_is_asked_at_once(tmp_path, monkeypatch):
+    trained, fit = [], SegmentationTask.fit
+
+    def noted(task, labels, **how):
+        trained.append((len(labels.units), how["steps"], how["phase"]))
+        return fit(task, labels, **how)
+
+    monkeypatch.setattr(SegmentationTask, "fit", noted)
+    stage = a_stage(tmp_path / "games", rehearsed=False)
+    (scene,) = stage.scenes
+    stage = replace(stage, scenes=(Scene(scene.inner, TrialTask(scene.task), scene.first),))
+    trained.clear()
+    final = {"games": "final", "final_steps": 3, "reward": "metric", "exploration": "coherent"}
+    card = AGENT.train("sound", CHANGES["sound"] | final, stage, 1)
+    questions = card.settings["budget"]
+    assert questions > stage.batch
+    assert trained == [(questions, 3, "final")] * card.settings["episodes"]
+    assert [len(row["rewards"]) for row in card.curve] == [1] * card.settings["episodes"]
+    assert len(deployed(tmp_path / "run", card)) == 4  # where questions come step by step
 
 
 def test_one_game_has_no_standard_error_and_none_no_check(tmp_path):

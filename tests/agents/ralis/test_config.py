@@ -125,7 +125,10 @@ def test_an_unknown_profile_or_setting_names_those_there_are():
         ({"optimiser": "adam"}, "optimiser"),
         ({"checkpoint": "first"}, "checkpoint"),
         ({"games": "still", "reward": "metric", "horizon": 5}, "still games"),
-        ({"games": "still", "checkpoint": "best"}, "still games"),
+        ({"games": "still", "checkpoint": "best"}, "step by step"),
+        ({"games": "final"}, "one final training"),
+        ({"games": "final", "reward": "metric", "horizon": 5}, "one final training"),
+        ({"games": "final", "reward": "metric", "final_steps": 0}, "final_steps"),
         ({"reward": "deep_influence", "bootstrap": True, "standardise_returns": False}, "by itself"),
     ],
 )

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
+import torch
 
 from querist.core.evaluation import paired_difference
-from querist.tasks.segmentation.metric import evaluation
+from querist.tasks.segmentation.metric import evaluation, pixel_losses, smooth_evaluation
 
 
 def brute(confusion):
@@ -59,3 +60,29 @@ def test_a_class_missing_from_a_resample_is_no_trouble():
     assert value < 0
     assert np.isfinite(error)
     assert error > 0
+
+
+def test_the_smooth_companion_by_hand():
+    """Two images of two pixels, two classes; one pixel is void, one is so wrong that its loss is clipped at 5."""
+    chances = torch.tensor([[[0.5, 0.9], [0.5, 0.1]], [[0.2, 1 - 1e-9], [0.8, 1e-9]]]).log()[:, :, None]  # (2, 2, 1, 2)
+    truth = torch.tensor([[[0, 1]], [[2, 1]]])
+    found = pixel_losses(chances, truth, classes=2, void=2)
+    half, tenth = -np.log(0.5), -np.log(0.1)
+    np.testing.assert_allclose(found, [[half, tenth, 1, 1], [0, 5, 0, 1]], rtol=1e-6)
+    value = smooth_evaluation(np.arange(2), found)
+    mean_of_second = (tenth + 5) / 2  # of two pixels, beside one of the first class
+    assert value.part_values == pytest.approx([-100 * half, -100 * mean_of_second])
+    assert value.value == pytest.approx(-100 * (half + np.sqrt(2) * mean_of_second) / (1 + np.sqrt(2)))
+    # Without the first image the first class has no pixel, and its weight is nothing.
+    assert value.resampled(np.array([[0.0, 1.0]]))[0] == pytest.approx(-500.0)
+
+
+def test_better_beliefs_are_better():
+    rng = torch.Generator().manual_seed(0)
+    truth = torch.randint(0, 4, (3, 4, 5), generator=rng)  # 3 is void
+    logits = torch.randn(3, 3, 4, 5, generator=rng)
+    right = torch.nn.functional.one_hot(truth, 4)[..., :3].permute(0, 3, 1, 2)
+    values = [
+        smooth_evaluation(np.arange(3), pixel_losses(logits + sure * right, truth, 3, 3)).value for sure in (0, 1, 2)
+    ]
+    assert values[0] < values[1] < values[2] < 0

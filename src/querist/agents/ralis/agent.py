@@ -13,7 +13,7 @@ from querist.agents.ralis.config import Ralis
 from querist.agents.ralis.learner import play, train
 from querist.agents.ralis.policy import RalisPolicy, featuriser, from_tensors, network, to_tensors
 from querist.core import rng
-from querist.core.agent import Again, Agent, Control, Watcher
+from querist.core.agent import Again, Agent, Control, Games, Watcher
 from querist.core.candidates import ClusterPools
 from querist.core.card import PolicyCard
 from querist.core.environment import QueryEnvironment
@@ -59,8 +59,8 @@ class RalisAgent(Agent):
         chosen = config.settings(profile, changes)
         return max(1, chosen.warm_up) if control == "untrained" else chosen.episodes
 
-    def still(self, profile: str, changes: Mapping[str, Any]) -> bool:
-        return config.settings(profile, changes).games == "still"
+    def games(self, profile: str, changes: Mapping[str, Any]) -> Games:
+        return config.settings(profile, changes).games
 
     def train(
         self,
@@ -76,6 +76,8 @@ class RalisAgent(Agent):
             raise QueristError(
                 "the shuffled control would keep its best weights by the true rewards", "set checkpoint: last"
             )
+        if settings.games == "final":  # all questions of a game are asked at once
+            stage = dataclasses.replace(stage, batch=settings.budget, update=settings.final_steps)
         eyes = featuriser(stage.task, settings, stage.state_units)
         with closing(stage.rehearse(eyes, settings.budget, settings.keep_given)) as games:
             environment = _environment(games, stage, settings)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from querist.core.agent import Games
 from querist.core.profiles import changed, keep_rules
 
 
@@ -25,7 +26,10 @@ class Ralis:
             ``deep_influence``: to all that learns, and not to the last layer alone.
         games: ``learning``: the task, or its stand-in, learns after each step. ``still``: it stays as the game begins,
             which no reward but an influence can do with; such games are many times faster, and policies see in them
-            the beliefs of the whole model.
+            the beliefs of the whole model. ``final``: all questions of a game are asked at once, of as many pools, and
+            the model itself learns from them as for a budget's number, for ``final_steps``; the reward is the rise of
+            the task's smooth measure, where it has one.
+        final_steps: optimiser steps of such a training.
         hide_labelled: share of the episodes in which the policy is not told what is labelled, nor what a label is
             expected to be worth (class-free), so that it can also be used where nobody tells it.
         episodes: how many games are played.
@@ -63,7 +67,8 @@ class Ralis:
     keep_given: bool = True
     evaluate_first: bool = True
     reward: Literal["metric", "influence", "deep_influence"] = "influence"
-    games: Literal["learning", "still"] = "learning"
+    games: Games = "learning"
+    final_steps: int = 60
     hide_labelled: float = 0.25
     episodes: int = 120
     budget: int = 240
@@ -112,8 +117,11 @@ class Ralis:
             or (self.standardise and not self.bootstrap),
             "the influence pays each question by itself: horizon 1 and no bootstrap": self.reward == "metric"
             or (self.horizon == 1 and not self.bootstrap),
-            "still games are paid by an influence": self.games == "learning" or self.reward != "metric",
-            "the best checkpoint is found by the metric, which does not move in still games": self.games == "learning"
+            "still games are paid by an influence": self.games != "still" or self.reward != "metric",
+            "games of one final training are paid by the metric, with horizon 1 and no bootstrap": self.games != "final"
+            or (self.reward == "metric" and self.horizon == 1 and not self.bootstrap),
+            "final_steps is at least 1": self.final_steps >= 1,
+            "the best checkpoint is found by games that learn step by step": self.games == "learning"
             or self.checkpoint == "last",
             "gamma is in [0, 1]": 0 <= self.gamma <= 1,
             "replay holds at least a batch": self.replay >= self.batch,

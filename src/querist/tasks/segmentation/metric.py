@@ -3,6 +3,9 @@
 import functools
 
 import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
 
 from querist.core.evaluation import Evaluation
 from querist.kernels.confusion import intersection_over_union, mean_iou
@@ -37,3 +40,42 @@ def evaluation(sources: np.ndarray, confusion: np.ndarray) -> Evaluation:
         functools.partial(_metric, classes=classes),
         functools.partial(_parts, classes=classes),
     )
+
+
+_MOST = 5.0  # nats: a pixel that is quite wrong counts as one that is wrong, however sure the model is of it
+
+
+def pixel_losses(logits: Tensor, truth: Tensor, classes: int, void: int) -> np.ndarray:
+    """What :func:`smooth_evaluation` sums: logits (B, C, H, W), truth (B, H, W) -> (B, 2 C) float64.
+
+    First the clipped cross-entropy of the pixels of each class, then how many there are.
+    """
+    known = truth != void
+    target = torch.where(known, truth, 0).long()
+    loss = functional.cross_entropy(logits, target, reduction="none").clamp(max=_MOST)
+    one_hot = functional.one_hot(target, classes) * known[..., None]
+    sums = (loss[..., None] * one_hot).flatten(1, 2).double().sum(dim=1)
+    return torch.cat([sums, one_hot.flatten(1, 2).double().sum(dim=1)], dim=1).cpu().numpy()
+
+
+def smooth_evaluation(sources: np.ndarray, losses: np.ndarray) -> Evaluation:
+    """Minus a hundred times the mean cross-entropy in which a pixel weighs its class's frequency to the power -1/2.
+
+    Between the mean over pixels, which rare classes hardly move, and that over classes, which the rarest ones rule.
+
+    Args:
+        sources: (n,).
+        losses: (n, 2 C) of :func:`pixel_losses`.
+    """
+    return Evaluation(sources, losses, _smooth, _smooth_parts)
+
+
+def _smooth_parts(statistics: np.ndarray) -> np.ndarray:
+    sums, counts = np.split(statistics, 2, axis=-1)
+    with np.errstate(invalid="ignore"):
+        return -100.0 * sums / np.where(counts > 0, counts, np.nan)
+
+
+def _smooth(statistics: np.ndarray) -> np.ndarray:
+    weights = np.sqrt(np.split(statistics, 2, axis=-1)[1])
+    return np.nansum(_smooth_parts(statistics) * weights, axis=-1) / weights.sum(axis=-1)

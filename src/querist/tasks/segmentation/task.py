@@ -31,7 +31,7 @@ from querist.tasks.segmentation.data import SegmentationData
 from querist.tasks.segmentation.description import RegionDescriber, SplitsAtTheHead, split_model
 from querist.tasks.segmentation.grid import Grid
 from querist.tasks.segmentation.influence import region_influence
-from querist.tasks.segmentation.metric import evaluation
+from querist.tasks.segmentation.metric import evaluation, pixel_losses, smooth_evaluation
 from querist.tasks.segmentation.pictures import region_picture, region_place
 from querist.tasks.segmentation.readout import ReadoutTask
 from querist.tasks.segmentation.still import StillTask
@@ -183,19 +183,33 @@ class SegmentationTask(Task):
         return found
 
     def evaluate(self, sources: np.ndarray) -> Evaluation:
-        counts = []
+        def counts(logits: Tensor, truth: Tensor) -> np.ndarray:
+            return confusion_counts(logits.argmax(dim=1), truth, len(self.parts), self.data.void_id).cpu().numpy()
+
+        return evaluation(sources, self._measured(sources, counts))
+
+    def evaluate_smoothly(self, sources: np.ndarray) -> Evaluation:
+        """See :class:`~querist.core.capabilities.EvaluatesSmoothly`: by the cross-entropy."""
+
+        def losses(logits: Tensor, truth: Tensor) -> np.ndarray:
+            return pixel_losses(logits, truth, len(self.parts), self.data.void_id)
+
+        return smooth_evaluation(sources, self._measured(sources, losses))
+
+    def _measured(self, sources: np.ndarray, statistics: Callable[[Tensor, Tensor], np.ndarray]) -> np.ndarray:
+        """(n, ...) of logits (B, C, H, W) and true masks (B, H, W)."""
+        found = []
         with torch.inference_mode():
             for batch, images in self._batches(sources):
-                found = self.model(images).argmax(dim=1)
                 truth = torch.from_numpy(np.stack([self.data.mask(s) for s in batch])).to(self._device)
-                counts.append(confusion_counts(found, truth, len(self.parts), self.data.void_id).cpu().numpy())
-        if not any(part.any() for part in counts):
+                found.append(statistics(self.model(images), truth))
+        if not any(part.any() for part in found):
             first = self.data.names[sources[0]] if len(sources) else "there are none"
             raise QueristError(
                 f"not one pixel of the {len(sources)} images to measure on is labelled (the first: {first})",
                 "measure on a split with masks; those of Cityscapes' public test split are void",
             )
-        return evaluation(sources, np.concatenate(counts))
+        return np.concatenate(found)
 
     # Capabilities -------------------------------------------------------------------------------------------------
 
