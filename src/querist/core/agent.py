@@ -12,6 +12,7 @@ from querist.core.policy import Policy
 from querist.core.pool import Pool
 from querist.core.rehearsal import Stage, halved
 from querist.core.split import Split
+from querist.core.task import Task
 
 Control = Literal["untrained", "shuffled"]
 CONTROLS: tuple[Control, ...] = ("untrained", "shuffled")
@@ -63,6 +64,21 @@ class Agent(ABC):
             pool: the units; ``split`` the roles of their sources.
             batch: questions per step; ``groups`` how many groups the recipe offers in group form.
             games: how many will be played.
+
+        Raises:
+            QueristError: says what is missing.
+        """
+        return
+
+    def check_task(
+        self, task: Task, split: Split, profile: str, changes: Mapping[str, Any], rehearsal: bool = True
+    ) -> None:
+        """Before anything is trained: does the task offer what the policy sees, and what it is paid by?
+
+        Args:
+            task: of the deployment; ``split`` its roles.
+            profile: ``sound`` or ``faithful``; ``changes`` of its settings.
+            rehearsal: whether games are played in the task's stand-in, where it has one.
 
         Raises:
             QueristError: says what is missing.

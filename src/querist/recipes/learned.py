@@ -119,14 +119,17 @@ def check(loaded: "LoadedRecipe", setup: Setup, strategy: str) -> None:
     Raises:
         QueristError: it is not learned, its settings are wrong, or data or model will not do.
     """
-    chosen, recipe = agent(_learned(strategy).agent), loaded.recipe
+    what, recipe = _learned(strategy), loaded.recipe
+    chosen, changes = agent(what.agent), _changes(loaded, what)
     chosen.check(setup.pool, setup.split, recipe.batch, recipe.groups.count, episodes(loaded, strategy))
+    chosen.check_task(setup.task, setup.split, what.profile, changes, recipe.train.rehearsal)
     kind = {"still": RehearsesStill, "learning": Rehearses, "final": Task}[_games(loaded, strategy)]
     stands_in = setup.task.can(kind) and isinstance(setup.task, kind)
     if chosen.paid_by == "metric" and recipe.train.rehearsal and not stands_in:
         raise QueristError(
             f"{type(setup.task).__name__} has no cheap stand-in to train policies in",
-            "set train.rehearsal=false: slower, but every model can; or give a model that splits at its head",
+            "give a model that splits at its head; or set train.rehearsal=false: slower, and every model can be paid "
+            "by its metric",
         )
 
 

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from querist.agents.matal import agent
+from querist.agents.matal import agent, retraining
 from querist.agents.matal.agent import AGENT
 from querist.agents.matal.config import settings
+from querist.agents.matal.learner import Learner
 from querist.agents.matal.partition import partitioned
-from querist.agents.matal.policy import MatalPolicy
-from querist.agents.matal.retraining import LabelsBought
+from querist.agents.matal.policy import INITIAL, TEAM, MatalPolicy, from_tensors
+from querist.agents.matal.retraining import LabelsBought, retraining_marks
 from querist.core.agent import CONTROLS, Again
 from querist.core.card import PolicyCard
 from querist.core.loop import Deployment
@@ -157,20 +158,25 @@ def test_a_card_is_refused_by_another_body_or_batch(tmp_path):
 
 # Training again -------------------------------------------------------------------------------------------------------
 
-LONG = Plan(0, 3, (15,), 2, 2, 5)
-
 
 def small_start():
     """10 of 60 images labelled at the start, so that they double after four steps."""
     return poses_split(60, 10, 6)
 
 
-def doubling(folder, card, upto=None):
+def doubling(folder, card, upto=None, budget=15, told=lambda _labelled: None):
     task = ToyPoses()
-    policy = MatalPolicy(card, LabelsBought(Again(task.snapshot(), 2, 5, 5, 2)))
+    bought = LabelsBought(Again(task.snapshot(), 2, 5, 5, 2))
+
+    def rehearse(game, stages):
+        labels = game.view.labels()
+        told(len(labels.units) + len(labels.given))
+        return bought(game, stages)
+
+    policy = MatalPolicy(card, rehearse)
     eyes = policy.own_featuriser(task)
     parts = Parts(task.pool, small_start(), task, policy, policy.own_candidates("", 3), eyes, SimulatedOracle(task))
-    with Deployment(folder, parts, LONG, {}) as run:
+    with Deployment(folder, parts, Plan(0, 3, (budget,), 2, 2, 5), {}) as run:
         for n, _ in enumerate(run.play(), start=1):
             if n == upto:
                 return None
@@ -197,3 +203,74 @@ def test_a_run_that_was_stopped_goes_on_with_the_team_it_had(tmp_path):
         assert again == whole
         assert torch.equal(policy.team.second, resumed.team.second)
         np.testing.assert_array_equal(weights["weights"], other["weights"])
+
+
+@pytest.fixture(scope="module")
+def learned(tmp_path_factory):
+    """A card with a meta-initialisation, which shall be trained again with half of three games."""
+    card = a_card(tmp_path_factory.mktemp("learned"), changes={"episodes": 3, "retrain_share": 0.5})
+    start, played = (from_tensors(card.tensors, prefix)["second"] for prefix in (INITIAL, TEAM))
+    assert not torch.equal(start, played)
+    return card
+
+
+class Noted(Learner):
+    """Notes what it begins with, and of every step the true reward beside the one that is learned from."""
+
+    def __init__(self, games, scenes, team, *rest):
+        super().__init__(games, scenes, team, *rest)
+        self.began = {name: value.clone() for name, value in team.state_dict().items()}
+        self.rewards = []
+
+    def _remember(self, step):
+        kept = super()._remember(step)
+        self.rewards.append((step.reward, kept.reward))
+        return kept
+
+
+@pytest.fixture
+def trainings(monkeypatch):
+    """The learner of every training of a team that is deployed."""
+    made = []
+
+    def noted(*arguments):
+        made.append(Noted(*arguments))
+        return made[-1]
+
+    monkeypatch.setattr(retraining, "Learner", noted)
+    return made
+
+
+def test_a_team_is_trained_again_at_every_doubling(tmp_path, learned):
+    marks = []
+    _, policy, _ = doubling(tmp_path, learned, budget=39, told=marks.append)
+    assert marks == retraining_marks(10, 10 + 39, 3) == [22, 46]
+    assert policy.snapshot()["trained_on"] == 46
+
+
+def test_a_share_of_the_games_is_played_again(tmp_path, learned, trainings):
+    doubling(tmp_path, learned)
+    assert [row["phase"] for row in trainings[0].curve] == ["play"] * 2  # half of three, rounded up
+
+
+@pytest.mark.parametrize("prefix", [INITIAL, TEAM])
+def test_every_training_begins_with_what_the_card_says(tmp_path, learned, trainings, prefix):
+    """The meta-initialisation, or without one the card's team; never the team that has been playing since."""
+    kept = {name: a for name, a in learned.tensors.items() if prefix == INITIAL or not name.startswith(INITIAL)}
+    _, policy, _ = doubling(tmp_path, dataclasses.replace(learned, tensors=kept), budget=39)
+    expected = from_tensors(learned.tensors, prefix)
+    assert len(trainings) == 2
+    for training in trainings:
+        assert all(torch.equal(value, expected[name]) for name, value in training.began.items())
+        assert not torch.equal(training.began["second"], policy.team.second)
+
+
+def test_the_shuffled_control_never_learns_from_true_rewards(tmp_path, learned, trainings):
+    doubling(tmp_path / "honest", learned)
+    doubling(tmp_path / "shuffled", dataclasses.replace(learned, control="shuffled"))
+    honest, shuffled = ([np.concatenate(each) for each in zip(*t.rewards, strict=True)] for t in trainings)
+    np.testing.assert_array_equal(honest[0], honest[1])
+    true, told = shuffled
+    assert told[0] == 0
+    assert all(reward in true[:place] for place, reward in enumerate(told[1:], start=1))
+    assert not (told == true).any()

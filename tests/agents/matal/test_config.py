@@ -1,6 +1,8 @@
+from dataclasses import asdict, replace
+
 import pytest
 
-from querist.agents.matal.config import FAITHFUL, PROFILES, SOUND, Matal, settings
+from querist.agents.matal.config import FAITHFUL, PROFILES, SOUND, Matal, kept, settings
 from querist.errors import QueristError
 
 
@@ -27,6 +29,19 @@ def test_changes():
     assert PROFILES == {"sound": SOUND, "faithful": FAITHFUL}
 
 
+def test_settings_of_a_card_come_back():
+    for chosen in (SOUND, FAITHFUL, settings("sound", {"without": "novelty"})):
+        assert kept(asdict(chosen)) == chosen
+    with pytest.raises(TypeError):
+        kept({"episods": 3})
+
+
+@pytest.mark.parametrize(("without", "appearance"), [("appearance", "seen"), ("nothing", "seen"), ("novelty", "seen")])
+def test_an_older_card_says_by_without_alone_what_it_does_not_see(without, appearance):
+    older = {name: value for name, value in asdict(SOUND).items() if name != "appearance"} | {"without": without}
+    assert kept(older) == replace(SOUND, appearance=appearance, without=without)
+
+
 @pytest.mark.parametrize(
     ("profile", "changes", "match"),
     [
@@ -38,6 +53,8 @@ def test_changes():
         ("sound", {"gamma": float("nan")}, "gamma is a number"),
         ("sound", {"team": "crowd"}, "team is one of context, no_context, top, single"),
         ("sound", {"without": "everything"}, "without is one of"),
+        ("sound", {"without": "appearance"}, "compare with appearance: seen"),
+        ("sound", {"team": "no_context", "offer": "all"}, "no_context needs parameters: own, or offer: dealt"),
         ("sound", {"steps": 0}, "steps is at least 1"),
         ("sound", {"candidates": -1}, "not negative"),
         ("sound", {"gamma": 1.5}, "gamma is in"),

@@ -17,7 +17,7 @@ from querist.kernels.kinematic_chain import chain_features
 from querist.kernels.mmd import discrepancy, median_bandwidth
 from toy_poses import BONES, JOINTS, LOOKS, PARTS, ToyPoses, poses_game, poses_split
 
-EXACT = replace(SOUND, gap="exact", without="nothing", bins=4, landmarks=1000)
+EXACT = replace(SOUND, gap="exact", appearance="seen", bins=4, landmarks=1000)
 
 
 def eyes_of(task, settings=EXACT):
@@ -79,6 +79,22 @@ def test_what_the_ablations_leave_out(tmp_path, without, state, width):
     for f in seen.schema.candidates:
         np.testing.assert_array_equal(seen.field(f.name), whole.field(f.name))
     assert without == "nothing" or seen.schema.hash() != whole.schema.hash()
+
+
+def test_an_ablation_of_sound_leaves_out_one_field_more():
+    """Whose appearance stays out of sight; its own ablation is the other way round."""
+    task = ToyPoses()
+    spaces = Spaces(task)
+
+    def names(**changes):
+        found = schema(spaces, task, replace(SOUND, **changes))
+        return {f.name for f in (*found.candidates, *found.state)}
+
+    sound = names()
+    assert sound == {"novelty", "density", "appearance_gap", "global_gap", "part_gaps", "spent"}
+    for name in sound:
+        assert names(without=name) == sound - {name}
+    assert names(appearance="seen") == sound | {"appearance"}
 
 
 def tmp_path_of(folder):

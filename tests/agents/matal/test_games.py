@@ -8,7 +8,7 @@ from querist.agents.matal.config import SOUND
 from querist.agents.matal.exploring import drawn, exploration, explorer
 from querist.agents.matal.features import MatalFeaturiser
 from querist.agents.matal.games import TeamPool, play, team_pool
-from querist.agents.matal.partition import partitioned, retraining_marks
+from querist.agents.matal.partition import partitioned
 from querist.agents.matal.spaces import Spaces, calibrate
 from querist.core.pool import ColumnarPool
 from querist.core.split import Role, Split
@@ -45,13 +45,6 @@ def test_too_few_labels_make_no_partition():
     pool = ColumnarPool([f"i{i}" for i in range(4)])
     with pytest.raises(QueristError, match="4 labelled images or subjects cannot be divided"):
         partitioned(Split(np.full(4, Role.START, np.int8)), pool, 0)
-
-
-def test_three_retrainings_between_800_and_10000():
-    """ALGORITHMS 10."""
-    assert retraining_marks(800, 10_000, 40) == [1600, 3200, 6400]
-    assert retraining_marks(10, 25, 3) == [22]
-    assert retraining_marks(10, 20, 10) == []
 
 
 # Exploration ----------------------------------------------------------------------------------------------------------

@@ -1,9 +1,11 @@
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from querist.agents.matal.config import SOUND
 from querist.agents.matal.features import MatalFeaturiser
-from querist.agents.matal.retraining import LabelsBought
+from querist.agents.matal.retraining import LabelsBought, due, retraining_marks
 from querist.agents.matal.spaces import Spaces, calibrate
 from querist.core.agent import Again
 from querist.core.oracle import Oracle
@@ -12,6 +14,28 @@ from querist.core.split import Role
 from querist.core.step import advance
 from querist.errors import QueristError
 from toy_poses import ToyPoses, poses_game, poses_split
+
+
+def test_three_retrainings_between_800_and_10000():
+    """ALGORITHMS 10."""
+    assert retraining_marks(800, 10_000, 40) == [1600, 3200, 6400]
+    assert retraining_marks(10, 25, 3) == [22]
+    assert retraining_marks(10, 20, 10) == []
+
+
+def test_a_team_is_trained_again_when_its_labels_have_doubled_and_something_is_left():
+    assert [due(labelled, 10, 5) for labelled in (10, 19, 20, 23)] == [False, False, True, True]
+    assert not due(20, 10, 0)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(1, 40), st.integers(0, 400), st.integers(1, 30))
+def test_marks_are_the_first_steps_at_twice_the_last_mark(start, more, batch):
+    steps, last = list(range(start + batch, start + more, batch)), start
+    for mark in retraining_marks(start, start + more, batch):
+        assert mark == min(step for step in steps if step >= 2 * last)
+        last = mark
+    assert not any(step >= 2 * last for step in steps)
 
 
 @pytest.fixture

@@ -77,6 +77,19 @@ def test_the_top_of_one_agent():
     assert (np.diff(found.values) <= 0).all()
 
 
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 1000), st.integers(1, 9), st.integers(1, 6))
+def test_the_top_is_of_all_candidates_whatever_is_dealt(seed, n, k):
+    team, rows = a_team(1), candidates(n, seed)
+    top = replace(SOUND, team="top", offer="dealt")
+    found = choose(team, top, state(), rows, k, rng=np.random.default_rng(seed))
+    A = team.candidate_standardiser(torch.from_numpy(rows))
+    with torch.no_grad():
+        values = np.array([plain(team, 0, state(), a, torch.zeros(F)) for a in A])
+    np.testing.assert_allclose(found.values, np.sort(values)[::-1][:k], rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(values[found.places], found.values, rtol=1e-4, atol=1e-4)
+
+
 @torch.no_grad()
 def test_values_of_a_batch_are_those_of_single_steps():
     team, rows = a_team(3), torch.randn(3, 4, F)

@@ -91,6 +91,8 @@ def test_wrong_files_are_named(tmp_path):
         ({"images": None}, "images is null"),
         ({"images": [{"id": 1}]}, r"images\[0\] has no entry 'file_name'"),
         ({"images": [{"id": 139, "file_name": "none.jpg"}]}, r"there is no file .*none\.jpg"),
+        ({"images": [{"id": 139, "file_name": "../none.jpg"}]}, "'../none.jpg' is not one inside"),
+        ({"images": [{"id": 139, "file_name": "a" * 5000}]}, r"annotations\[0\]: there is no file .*characters"),
         ({"categories": [{"id": 1, "keypoints": ["nose"]}]}, "has other keypoints than COCO's 17"),
         ({"annotations": []}, "holds no poses"),
     ):

@@ -154,7 +154,7 @@ def test_what_is_missing_or_too_much_is_named(root):
     with pytest.raises(QueristError, match=r"holds both joints\.json and joints\.csv"):
         read_folder(root)
     (root / "skeleton.json").unlink()
-    with pytest.raises(QueristError, match=r"skeleton\.json cannot be read"):
+    with pytest.raises(QueristError, match=r"skeleton\.json is missing"):
         read_folder(root)
 
 

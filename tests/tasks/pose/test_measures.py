@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from querist.errors import QueristError
 from querist.tasks.pose.measures import Metric
 from querist.tasks.pose.metric import joint_error, pck, pckh
+from querist.tasks.pose.skeleton import Skeleton
 from tiny_pose_task import depths, limbs
 
 
@@ -27,9 +30,45 @@ def test_each_name_is_its_metric():
 def test_what_tables_say():
     told = [(m.name, m.unit) for m in (Metric(), Metric("pckh"), Metric("pck-torso", 0.25), Metric("mm"))]
     assert told == [("PCK@0.2", "%"), ("PCKh@0.5", "%"), ("PCK@0.25", "%"), ("negative joint error", "mm")]
+    assert Metric("pckh", head_factor=1.0).name == "PCKh@0.5 (head factor 1)"
+    assert Metric("mm", head_factor=1.0).name == "negative joint error"  # where it has no part
 
 
 @pytest.mark.parametrize("wrong", [{"measure": "oks"}, {"threshold": 0.0}, {"head_factor": 0.0}])
 def test_what_does_not_exist_is_refused(wrong):
     with pytest.raises(QueristError):
         Metric(**wrong)
+
+
+BARE = Skeleton(("hip", "left foot", "right foot"), ((0, 1), (0, 2)))
+
+
+def test_data_that_can_be_measured_pass():
+    unknown = limbs().joints.copy()
+    unknown[20, 2] = np.nan
+    visible = np.isfinite(unknown).all(axis=2)
+    for metric, data in (
+        (Metric(), limbs()), (Metric("pckh"), limbs()), (Metric("mm"), depths()),
+        (Metric(), limbs(joints=unknown, visible=visible)),
+        (Metric("pckh"), limbs(skeleton=BARE, heads=np.full(26, 9.0))),
+    ):  # fmt: skip
+        metric.check(data, np.arange(20, 26))
+
+
+@pytest.mark.parametrize(
+    ("metric", "data", "words"),
+    [
+        (Metric(), limbs(skeleton=BARE), r"PCK@0\.2 on the 6 images of the test set: .* two joints of the torso"),
+        (Metric("pckh"), limbs(skeleton=BARE), "a head box, nor two joints of the head"),
+        (Metric("mm"), limbs(), "colour images have no millimetres"),
+        (Metric(), depths(), "depth images have no correct keypoints"),
+        (Metric("mm"), replace(depths(), joints=np.full((26, 3, 3), np.nan), visible=np.zeros((26, 3), bool)),
+         "has a known joint"),
+        (Metric("pckh"), limbs(skeleton=replace(BARE, head=(0, 1), unscored=(0, 1)), joints=np.where(
+            np.arange(3)[:, None] == 2, np.nan, limbs().joints), visible=np.tile([True, True, False], (26, 1))),
+         "leaves unscored"),
+    ],
+)  # fmt: skip
+def test_a_measure_that_cannot_be_taken_is_named(metric, data, words):
+    with pytest.raises(QueristError, match=words):
+        metric.check(data, np.arange(20, 26))

@@ -85,6 +85,7 @@ def test_the_form_of_pytorch_pose(root):
     [
         ([], r"train\.json, person 0 has no entry 'image'"),
         (hrnet("none.jpg"), r"person 0: there is no file .*none\.jpg"),
+        (hrnet("a" * 5000 + ".jpg"), "person 0: there is no file .*characters"),
         (hrnet("../x.jpg"), "is not one inside images"),
         (hrnet(image=3), "image is 3"),
         (hrnet(joints=[[1, 2]] * 15), "joints is .*expected 16 x 2 numbers"),

@@ -26,7 +26,8 @@ def test_heat_maps_are_of_stride_four(small):
 
 def test_every_parameter_learns(small):
     for net, channels in (
-        (small, 3), (StackedHourglass(5, width=8), 3), (DeepPrior(5, prior=7, size=64, hidden=16), 1)
+        (small, 3), (StackedHourglass(5, width=8), 3), (DeepPrior(5, prior=7, size=64, hidden=16), 1),
+        (DeepPrior(5, size=64, hidden=16, doubt=True), 1),
     ):  # fmt: skip
         net.train()(torch.randn(2, channels, 64, 64)).square().sum().backward()
         assert all(p.grad is not None for p in net.parameters())
@@ -64,6 +65,22 @@ def test_the_bayesian_variant_drops_in_training_and_in_passes_only():
     plain = DeepPrior(3, size=64, hidden=16).eval()
     for found in plain.sample(plain.look(x), 2):
         torch.testing.assert_close(found, plain(x))
+
+
+@pytest.mark.parametrize("prior", [None, 7])
+def test_doubt_speaks_in_training_alone_and_changes_no_weight(prior):
+    nets = []
+    for doubt in (False, True):
+        torch.manual_seed(0)
+        nets.append(DeepPrior(3, size=64, hidden=16, prior=prior, doubt=doubt))
+    plain, doubting = nets
+    x = torch.randn(2, 1, 64, 64)
+    both = doubting(x)
+    assert both.shape == (2, 3, 6)
+    torch.testing.assert_close(both[..., :3], plain(x))
+    torch.testing.assert_close(both[..., :3], doubting.eval()(x))
+    assert doubting(x).shape == (2, 3, 3)
+    assert set(doubting.state_dict()) - set(plain.state_dict()) == {"scale.0.weight", "scale.0.bias"}
 
 
 @torch.inference_mode()

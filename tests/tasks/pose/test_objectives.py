@@ -18,6 +18,34 @@ def test_coordinates_by_hand():
     torch.testing.assert_close(smooth, torch.tensor([0.25 / 3, 0.15 / 3]))
 
 
+def test_the_bayesian_loss_by_hand():
+    """ALGORITHMS 2.6: mean of |e| exp(-v) / 2 + v / 2, and of e²."""
+    found = torch.tensor([[[0.3, 0.0], [9.0, 9.0]], [[0.0, 0.5], [0.0, 0.0]]])
+    places = torch.tensor([[[0.1, 0.4], [NAN, NAN]], [[0.0, 0.0], [0.0, 0.0]]])
+    scale = torch.tensor([[[0.0, math.log(2)], [7.0, 7.0]], [[0.0, math.log(0.5)], [0.0, 0.0]]])
+    losses = pose_losses(torch.cat([found, scale], dim=2), places, "coordinate_bayesian")
+    one = (0.1 + 0.2**2 + 0.2 / 2 + 0.5 * math.log(2) + 0.4**2) / 2  # of the joint that is known
+    other = (0 + 0.5 * 0.5 * 2 + 0.5 * math.log(0.5) + 0.5**2 + 0 + 0) / 4  # over both
+    torch.testing.assert_close(losses, torch.tensor([one, other]))
+
+
+def test_the_best_scale_is_the_error():
+    """The derivative by v vanishes at v = log |e|, and errors known to be large pull less."""
+    output = torch.tensor([[[0.3, -0.2, math.log(0.3), math.log(0.2)]]], requires_grad=True)
+    pose_losses(output, torch.zeros(1, 1, 2), "coordinate_bayesian").sum().backward()
+    assert output.grad is not None
+    torch.testing.assert_close(output.grad[0, 0, 2:], torch.zeros(2))
+    torch.testing.assert_close(output.grad[0, 0, :2], torch.tensor([0.25 / 0.3 + 0.3, -0.25 / 0.2 - 0.2]))
+
+
+def test_unknown_coordinates_give_no_doubt():
+    output = torch.randn(1, 2, 6, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    pose_losses(output, torch.tensor([[[0.1, 0.2, 0.3], [NAN] * 3]]), "coordinate_bayesian").sum().backward()
+    assert output.grad is not None
+    assert output.grad[0, 0].all()
+    assert not output.grad[0, 1].any()
+
+
 def test_cross_entropy_is_least_for_the_bell_itself():
     places = torch.tensor([[[0.1, -0.3]]])
     bell = gaussians(places, (8, 8), 1.0)
@@ -65,6 +93,7 @@ def test_joints_outside_of_the_image_have_no_cell():
 
 def test_another_kind_of_output_is_refused():
     for output, objective in ((torch.zeros(1, 2, 3), "cross_entropy"), (torch.zeros(1, 2, 4, 4), "coordinate_mse"),
-                              (torch.zeros(1, 3, 4, 4), "soft_argmax")):  # fmt: skip
+                              (torch.zeros(1, 3, 4, 4), "soft_argmax"), (torch.zeros(1, 2, 3), "coordinate_bayesian"),
+                              (torch.zeros(1, 2, 6), "coordinate_mse")):  # fmt: skip
         with pytest.raises(ValueError, match="does not fit"):
             pose_losses(output, torch.zeros(1, 2, 3), objective)

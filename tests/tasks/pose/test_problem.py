@@ -7,7 +7,9 @@ from PIL import Image
 
 from querist.core.split import Role
 from querist.errors import QueristError
+from querist.recipes.recipe import load_recipe
 from querist.tasks.pose.problem import ModelSpec, PoseProblem
+from querist.tasks.pose.skeleton import Skeleton
 from tiny_pose_task import LIMB, TinyMaps, limbs, tiny_schedule
 
 PROBLEM = PoseProblem(32, start=5, model=ModelSpec("tiny_pose_task.TinyMaps"), schedule=tiny_schedule())
@@ -56,8 +58,39 @@ def test_everything_has_its_role(folder):
 
 
 def test_what_tables_say_follows_from_the_measure():
-    told = [(p.metric, p.unit) for p in (PROBLEM, replace(PROBLEM, measure="mm"), replace(PROBLEM, threshold=0.5))]
-    assert told == [("PCK@0.2", "%"), ("negative joint error", "mm"), ("PCK@0.5", "%")]
+    changes = ({}, {"measure": "mm"}, {"threshold": 0.5}, {"measure": "pckh", "head_factor": 1.0})
+    told = [(p.metric, p.unit) for p in (replace(PROBLEM, **change) for change in changes)]
+    assert told == [
+        ("PCK@0.2", "%"), ("negative joint error", "mm"), ("PCK@0.5", "%"), ("PCKh@0.5 (head factor 1)", "%"),
+    ]  # fmt: skip
+
+
+def test_a_recipe_sets_the_head_factor_and_else_keeps_its_hash(folder):
+    words = ["problem.size=32", "problem.start=5", "problem.model.path=tiny_pose_task.TinyMaps", "problem.measure=pckh"]
+    plain, wider, official = (
+        load_recipe("demo-pose", [*words, "problem.model.arguments={}", *more])
+        for more in ([], ["problem.head_factor=1.0"], ["problem.head_factor=0.6"])
+    )
+    assert plain.hash == official.hash != wider.hash
+    problem = wider.recipe.problem
+    assert problem.metric == "PCKh@0.5 (head factor 1)"
+    write(folder, limbs(), head=[4.0] * 26)
+    data = [loaded.recipe.problem.build(folder, 0, "cpu") for loaded in (plain, wider)]
+    moved = data[0].task.data.joints + np.float32([1.5, 0.0])  # a radius of 0.5 x 0.6 x 4 = 1.2 pixels, or of 2
+    assert [setup.task.metric(setup.task.data, np.arange(26), moved).value for setup in data] == [0.0, 100.0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [({"measure": "pck-torso"}, "two joints of the torso"), ({"measure": "pckh"}, "a head box, nor two joints"),
+     ({"measure": "mm"}, "no millimetres")],
+)  # fmt: skip
+def test_a_measure_that_the_data_cannot_give_is_found_before_any_training(folder, changes, words):
+    bare = Skeleton(LIMB.names, LIMB.bones)
+    (folder / "skeleton.json").write_text(bare.to_json())
+    with pytest.raises(QueristError, match=words):
+        replace(PROBLEM, **changes).build(folder, 0, "cpu")
+    replace(PROBLEM, **changes).build(folder, 0, "cpu", labelled=False)  # people are asked: nothing is measured
 
 
 def test_the_seed_draws_the_starting_set_and_the_weights(folder):
@@ -107,7 +140,8 @@ def test_something_must_be_left_to_ask_about(folder, changes, words):
         replace(PROBLEM, **changes).build(folder, 0, "cpu")
 
 
-@pytest.mark.parametrize("wrong", [{"size": 31}, {"start": -1}, {"test": "train"}, {"test": 0}, {"measure": "oks"}])
+@pytest.mark.parametrize("wrong", [{"size": 31}, {"start": -1}, {"test": "train"}, {"test": 0}, {"measure": "oks"},
+                                   {"head_factor": 0.0}])  # fmt: skip
 def test_numbers_out_of_range_are_refused(wrong):
     with pytest.raises(QueristError):
         replace(PROBLEM, **wrong)

@@ -111,5 +111,13 @@ def test_wrong_files_are_named(tmp_path: Path, content, says):
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(QueristError, match=r"skeleton\.json cannot be read: No such file"):
+    with pytest.raises(QueristError, match=r"skeleton\.json is missing"):
         read_skeleton(tmp_path / "skeleton.json")
+
+
+@pytest.mark.parametrize("depth", [200, 990, 100_000])
+def test_a_file_of_lists_in_lists_is_refused(tmp_path, depth):
+    path = tmp_path / "skeleton.json"
+    path.write_text(f'{{"names": {"[" * depth}{"]" * depth}, "bones": []}}')
+    with pytest.raises(QueristError, match=r"skeleton\.json"):
+        read_skeleton(path)

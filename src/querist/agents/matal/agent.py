@@ -17,16 +17,18 @@ from querist.agents.matal.network import TeamQ
 from querist.agents.matal.partition import partitioned
 from querist.agents.matal.policy import CALIBRATION, INITIAL, TEAM, MatalPolicy, from_tensors, to_tensors
 from querist.agents.matal.retraining import LabelsBought
-from querist.agents.matal.spaces import Spaces, calibrate
+from querist.agents.matal.spaces import APPEARANCE, POSE, Spaces, calibrate
 from querist.agents.matal.team import build_team, choose
 from querist.core import rng
 from querist.core.agent import Again, Agent, Control, Watcher
+from querist.core.capabilities import EstimatesInfluence, EstimatesMarginalInfluence, HasSkeleton, Rehearses
 from querist.core.card import PolicyCard
 from querist.core.observation import Observation
 from querist.core.policy import Policy
 from querist.core.pool import ColumnarPool, Pool
 from querist.core.rehearsal import Rehearsal, Stage
 from querist.core.split import Role, Split
+from querist.core.task import Task
 from querist.errors import QueristError
 from querist.nn.runtime import seeded
 
@@ -46,6 +48,41 @@ class MatalAgent(Agent):
                 "use it with a pose task",
             )
         partitioned(split, pool, seed=0)
+
+    def check_task(
+        self, task: Task, split: Split, profile: str, changes: Mapping[str, Any], rehearsal: bool = True
+    ) -> None:
+        """Before anything is trained: does the task offer what a team sees, and what it is paid by?
+
+        Args:
+            task: of the deployment; ``split`` its roles.
+            profile: ``sound`` or ``faithful``; ``changes`` of its settings.
+            rehearsal: whether games are played in the task's stand-in, where it has one.
+
+        Raises:
+            QueristError: a field, the skeleton or the capability behind the reward is missing, or the metric cannot be
+                taken of a reward set.
+        """
+        kind, reward = type(task).__name__, config.settings(profile, changes).reward
+        if task.can(HasSkeleton) and POSE in task.fields and APPEARANCE not in task.fields:
+            raise QueristError(
+                f"matal compares images by what the model sees in them, and the model of this {kind} gives poses alone",
+                "derive it from querist.tasks.pose.network.PoseNetwork (look() and head), so that there is a field "
+                f"{APPEARANCE!r}; train.rehearsal=false does not help",
+            )
+        Spaces(task)
+        stands_in = task.can(Rehearses) and isinstance(task, Rehearses)
+        needed = {"influence": EstimatesInfluence, "marginal": EstimatesMarginalInfluence}.get(reward)
+        if needed and not (stands_in and rehearsal) and not (task.can(needed) and isinstance(task, needed)):
+            metric = f"--set train.rehearsal=false --set train.settings.matal/{profile}.reward=metric"
+            raise QueristError(
+                f"matal/{profile} pays for the influence of each image (reward: {reward}), and a {kind} itself cannot "
+                "tell it",
+                f"play in its stand-in (--set train.rehearsal=true), or let the metric alone pay ({metric})"
+                if stands_in
+                else f"let the metric alone pay: {metric}",
+            )
+        task.evaluate(partitioned(split, task.pool, seed=0).sources(Role.REWARD))
 
     def scene(self, split: Split, pool: Pool, seed: int, turn: int) -> Split:
         return partitioned(split, pool, seed, turn)

@@ -20,10 +20,16 @@ class Matal:
         landmarks: unlabelled images against which the histograms of cosines are taken; all, if there are fewer.
         bins: of these histograms; ``edges`` ``fixed`` in equal steps from -1 to 1, or at ``quantiles`` of the cosines
             of the starting set, which crowd near 1.
-        without: leave one group of numbers out of state or candidates, as in the paper's Table 1. A few hundred
-            labelled images are told apart by their appearances, and then learned by heart.
+        appearance: whether a candidate's appearance is ``seen``, as printed. A few hundred labelled images are told
+            apart by it, and then learned by heart; ``unseen`` leaves it out.
+        without: leave one more group of numbers out of state or candidates, as in the paper's Table 1. Its row without
+            the appearance is ``sound`` itself, to be compared with ``sound+appearance=seen``.
         team: ``context``: N agents, each seeing the mean of the earlier ones' choices. ``no_context``: they do not see
-            it. ``top``: one agent, whose N best are asked. ``single``: one agent that asks one image per step.
+            it. ``top``: one agent, whose N best of all candidates are asked, even where hands are dealt. ``single``:
+            one agent that asks one image per step. The paper compares them (Fig. 3 e-f) where agents think apart and
+            choose from the same images: its teams with and without context need ``parameters: own`` and ``offer: all``,
+            which change nothing for one agent. Agents that share both choose like ``top``, if they do not see the
+            context.
         parameters: each agent has its ``own``, as printed, and learns from its own images alone; or they are ``shared``
             and learned from the images of all, and the context tells agents apart.
         first_width: hidden units behind the 16 of the context; ``second_width`` those of the next layer.
@@ -74,9 +80,10 @@ class Matal:
     landmarks: int = 2048
     bins: int = 10
     edges: Literal["fixed", "quantiles"] = "quantiles"
+    appearance: Literal["seen", "unseen"] = "unseen"
     without: Literal[
         "nothing", "global_gap", "part_gaps", "appearance_gap", "spent", "novelty", "density", "appearance"
-    ] = "appearance"
+    ] = "nothing"
     team: Literal["context", "no_context", "top", "single"] = "context"
     parameters: Literal["own", "shared"] = "shared"
     first_width: int = 128
@@ -125,6 +132,12 @@ class Matal:
                 self.candidates, self.replay, self.meta_episodes, self.check_games
             )
             >= 0,
+            "without: appearance leaves out what is seen; where it is unseen, compare with appearance: seen": (
+                self.without != "appearance" or self.appearance == "seen"
+            ),
+            "team: no_context needs parameters: own, or offer: dealt; with neither it is team: top": (
+                self.team != "no_context" or self.parameters == "own" or self.offer == "dealt"
+            ),
             "gamma is in [0, 1]": 0 <= self.gamma <= 1,
             "the influence pays each agent by itself, with gamma 0": self.reward == "metric" or self.gamma == 0,
             "standardise_returns needs gamma 0": not self.standardise_returns or self.gamma == 0,
@@ -156,7 +169,7 @@ SOUND = Matal()
 FAITHFUL = Matal(
     gap="exact",
     edges="fixed",
-    without="nothing",
+    appearance="seen",
     parameters="own",
     offer="all",
     reduction="sum",
@@ -186,3 +199,17 @@ def settings(profile: str, changes: Mapping[str, Any] | None = None) -> Matal:
         QueristError: no such profile or number, or a value of another kind.
     """
     return changed("matal", PROFILES, profile, changes)
+
+
+def kept(card_settings: Mapping[str, Any]) -> Matal:
+    """The numbers in a card's settings.
+
+    Args:
+        card_settings: field -> value. Older cards have no ``appearance`` of its own: what they left out stands in
+            ``without`` alone.
+
+    Raises:
+        TypeError: it has a setting that a team does not have.
+        QueristError: the numbers break a rule.
+    """
+    return Matal(**{"appearance": "seen", **card_settings})

@@ -41,10 +41,10 @@ def schema(spaces: Spaces, task: Task, settings: Matal) -> Schema:
     candidates = [
         Field("novelty", (topologies,), -1.0, 1.0),
         Field("density", (topologies, settings.bins), 0.0, 1.0),
-        Field("appearance", (spaces.appearance_width,), task.fields[APPEARANCE].low, task.fields[APPEARANCE].high),
+        Field(APPEARANCE, (spaces.appearance_width,), task.fields[APPEARANCE].low, task.fields[APPEARANCE].high),
     ]
-    left = settings.without
-    return Schema(tuple(f for f in candidates if f.name != left), tuple(f for f in state if f.name != left))
+    left = {settings.without} | ({APPEARANCE} if settings.appearance == "unseen" else set())
+    return Schema(tuple(f for f in candidates if f.name not in left), tuple(f for f in state if f.name not in left))
 
 
 class MatalFeaturiser(Featuriser):

@@ -39,19 +39,3 @@ def partitioned(split: Split, pool: Pool, seed: int, turn: int = 0) -> Split:
     for role, begin, end in zip((Role.REWARD, Role.POOL, Role.START), (0, *ends), ends, strict=False):
         roles[start[np.isin(subjects, order[begin:end])]] = role
     return Split(roles)
-
-
-def retraining_marks(start: int, end: int, batch: int) -> list[int]:
-    """How many images are labelled whenever a team is trained again: after the step in which the set has doubled.
-
-    Args:
-        start: labelled when the deployment begins; ``end`` when it ends.
-        batch: bought per step.
-    """
-    marks, last, labelled = [], start, start
-    while labelled + batch < end:  # behind the last step there is nothing to choose
-        labelled += batch
-        if labelled >= 2 * last:
-            marks.append(labelled)
-            last = labelled
-    return marks

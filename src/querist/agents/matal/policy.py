@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from querist.agents.matal.config import Matal
+from querist.agents.matal.config import kept
 from querist.agents.matal.features import MatalFeaturiser, schema
 from querist.agents.matal.games import moment, team_pool
 from querist.agents.matal.network import TeamQ
-from querist.agents.matal.retraining import retrained
+from querist.agents.matal.retraining import due, retrained
 from querist.agents.matal.spaces import FIELDS, Calibration, Spaces
 from querist.agents.matal.team import build_team, choose
 from querist.core.candidates import Candidates
@@ -54,7 +54,7 @@ class MatalPolicy(Policy):
     def __init__(self, card: PolicyCard, rehearse: Rehearse | None = None) -> None:
         self.card, self.schema, self.rehearse = card, card.schema, rehearse
         try:
-            self.settings = Matal(**card.settings)
+            self.settings = kept(card.settings)
             self.calibration = Calibration.of(card.tensors, CALIBRATION)
             self.team = self._built(TEAM)
         except (RuntimeError, KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
@@ -105,7 +105,7 @@ class MatalPolicy(Policy):
         labels = game.view.labels()
         labelled = len(labels.units) + len(labels.given)
         _, budget = game.ledger.money(game.id)
-        if labelled < 2 * (self._trained_on or len(labels.given)) or game.view.spent >= budget:
+        if not due(labelled, self._trained_on or len(labels.given), budget - game.view.spent):
             return {}
         present = game.task.snapshot()
         team = self._built(INITIAL if any(name.startswith(INITIAL) for name in self.card.tensors) else TEAM)

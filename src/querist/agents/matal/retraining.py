@@ -22,6 +22,31 @@ from querist.core.step import Game
 from querist.errors import QueristError
 
 
+def due(labelled: int, last: int, left: int) -> bool:
+    """Whether a team is trained again after a step: the labelled set has doubled, and something is left to choose.
+
+    Args:
+        labelled: how many images are labelled by now; ``last`` how many were when the team was trained last.
+        left: how much of the budget; behind the last step nobody chooses any more.
+    """
+    return labelled >= 2 * last and left > 0
+
+
+def retraining_marks(start: int, end: int, batch: int) -> list[int]:
+    """How many images are labelled whenever a team is trained again: after each step at which it is :func:`due`.
+
+    Args:
+        start: labelled when the deployment begins; ``end`` when it ends.
+        batch: bought per step.
+    """
+    marks, last = [], start
+    for labelled in range(start + batch, end, batch):
+        if due(labelled, last, end - labelled):
+            marks.append(labelled)
+            last = labelled
+    return marks
+
+
 def retrained(
     team: TeamQ, stage: Stage, eyes: MatalFeaturiser, settings: Matal, seed: int, control: Control | str | None
 ) -> dict[str, float]:

@@ -54,13 +54,15 @@ def choose(
         state: (Fs,); ``candidates`` (n, F), all of them free.
         k: how many; with agents of their own at most as many as there are agents.
         draw: see :data:`Draw`; None: always greedy.
-        rng: deals the candidates out, where they are dealt; None: every agent sees them all.
+        rng: deals the candidates out, where they are dealt; None: every agent sees them all. The one agent of ``top``
+            sees them all in any case: its k best of k hands would not be its k best.
     """
     scores = team.scorer(torch.from_numpy(state))
     rows = team.candidate_standardiser(torch.from_numpy(candidates))
     k = min(k, len(rows))
     free = torch.ones(len(rows), dtype=torch.bool)
-    hands = _dealt(len(rows), k, rng) if settings.offer == "dealt" and rng is not None else None
+    dealt = settings.offer == "dealt" and settings.team != "top"
+    hands = _dealt(len(rows), k, rng) if dealt and rng is not None else None
     taken, values = np.zeros(k, dtype=np.int64), np.full(k, np.nan)
     earlier = torch.zeros(rows.shape[1])
     nothing = torch.zeros_like(earlier)

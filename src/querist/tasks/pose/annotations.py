@@ -6,6 +6,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from querist.errors import QueristError
+from querist.tasks.pose.named_files import require_file
 
 
 def annotation_lines(path: Path, count: int, tabs: bool = False) -> Iterator[tuple[str, str, np.ndarray]]:
@@ -50,8 +51,7 @@ def image_inside(where: str, folder: Path, name: str) -> tuple[Path, str]:
     path = PurePosixPath(name.replace("\\", "/"))
     if not path.name or path.is_absolute() or ".." in path.parts:
         raise QueristError(f"{where}: the path {name!r} is not one inside {folder}", "fetch the file again")
-    if not (folder / path).is_file():
-        raise QueristError(f"{where}: there is no file {folder / path}", "unpack the images there")
+    require_file(where, folder / path, "unpack the images there")
     return folder / path, str(path.with_suffix(""))
 
 

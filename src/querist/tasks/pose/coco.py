@@ -16,6 +16,7 @@ from querist.errors import QueristError
 from querist.nn.folders import require_folder
 from querist.tasks.pose.documents import entry, load_json, numbers
 from querist.tasks.pose.listing import Frame, Listing, listing
+from querist.tasks.pose.named_files import require_file
 from querist.tasks.pose.skeletons import COCO
 
 _FILE = re.compile(r"person_keypoints_((train|val|test)\w*)\.json")
@@ -101,8 +102,9 @@ def _person(where: str, folder: Path, name: str, split: str, person: Any) -> Fra
     if not known.any():
         return None
     image = folder / name
-    if ".." in Path(name).parts or Path(name).is_absolute() or not image.is_file():
-        raise QueristError(f"{where}: there is no file {image}", "unpack COCO's images there")
+    if ".." in Path(name).parts or Path(name).is_absolute():
+        raise QueristError(f"{where}: the image {name!r} is not one inside {folder}", "fetch the file again")
+    require_file(where, image, "unpack COCO's images there")
     left, top, width, height = numbers(f"{where}: bbox", entry(where, person, "bbox", list), (4,)).tolist()
     grow = (_MARGIN - 1) / 2
     box = (left - grow * width, top - grow * height, _MARGIN * width, _MARGIN * height)

@@ -32,6 +32,8 @@ class DeepPrior(PoseNetwork):
         dropout: share of elements dropped behind every convolution, in training and in Monte-Carlo passes: 0.3 is the
             Bayesian DeepPrior (Caramalau et al. 2021), 0 the plain one.
         batch_norm: normalise behind every convolution, as the paper does not: it learns several times faster.
+        doubt: a second linear layer beside the last one learns how far each coordinate may be off, for the objective
+            ``coordinate_bayesian`` of the Bayesian DeepPrior. It speaks in training alone.
 
     Raises:
         QueristError: images that are too small, or a number out of range.
@@ -47,6 +49,7 @@ class DeepPrior(PoseNetwork):
         coordinates: int = 3,
         dropout: float = 0.0,
         batch_norm: bool = False,
+        doubt: bool = False,
     ) -> None:
         super().__init__(dropout)
         side = size // _POOLS[0] // _POOLS[1]
@@ -67,6 +70,19 @@ class DeepPrior(PoseNetwork):
             layers.append(nn.Linear(hidden, prior))
         layers += [nn.Linear(prior or hidden, joints * coordinates), nn.Unflatten(1, (joints, coordinates))]
         self.head = nn.Sequential(*layers)
+        self.doubts = doubt
+        if doubt:
+            self.scale = nn.Sequential(
+                nn.Linear(prior or hidden, joints * coordinates), nn.Unflatten(1, (joints, coordinates))
+            )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalised depths (B, 1, S, S) -> coordinates (B, J, D), in training perhaps with log-scales (B, J, 2 D)."""
+        if not (self.doubts and self.training):
+            return super().forward(x)
+        assert isinstance(self.head, nn.Sequential)
+        wide = self.head[:-2](self.look(x).last)
+        return torch.cat([self.head[-2:](wide), self.scale(wide)], dim=2)
 
     def look(self, x: Tensor) -> Seen:
         levels: list[Tensor] = []

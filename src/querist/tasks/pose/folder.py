@@ -22,6 +22,7 @@ from querist.nn.folders import image_files, require_folder
 from querist.tasks.pose.camera import Camera, Depth
 from querist.tasks.pose.documents import load_json, numbers
 from querist.tasks.pose.listing import Frame, Listing, listing
+from querist.tasks.pose.named_files import require_file
 from querist.tasks.pose.skeleton import Skeleton, read_skeleton
 
 SKELETON, CAMERA = "skeleton.json", "camera.json"
@@ -163,8 +164,7 @@ def _frame(root: Path, row: _Row, skeleton: Skeleton, size: int) -> Frame:
         raise QueristError(
             f"{row.where}: the path {row.path!r} is not one inside {root}", "write paths relative to the data folder"
         )
-    if not (root / path).is_file():
-        raise QueristError(f"{row.where}: there is no file {root / path}", "add it or remove the entry")
+    require_file(row.where, root / path, "add it or remove the entry")
     content = row.content
     joints = content.get("joints")
     if joints is not None:

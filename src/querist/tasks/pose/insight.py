@@ -12,7 +12,7 @@ from querist.errors import QueristError
 from querist.tasks.pose.description import EMBEDDING, PoseDescriber
 from querist.tasks.pose.expected_gradients import ExpectedGradients
 from querist.tasks.pose.network import PoseNetwork, Seen
-from querist.tasks.pose.objectives import Objective, counting, pose_losses
+from querist.tasks.pose.objectives import Objective, counting, judged_by, pose_losses
 from querist.tasks.pose.units import PoseUnits
 
 
@@ -69,14 +69,15 @@ class PoseInsight(PoseUnits, Task):
 
     def losses(self, units: np.ndarray, answers: Sequence[np.ndarray]) -> np.ndarray:
         """See :class:`~querist.core.capabilities.TellsLosses`; of the images as they are, without augmentation."""
+        objective = judged_by(self.objective)
         places = torch.from_numpy(self.joints(units, answers))
         found: list[Tensor] = []
         done = 0
         with torch.inference_mode():
             for batch, images in self._batches(self.images.sources(units)[:, 0]):
                 wanted = places[done : done + len(batch)].to(self._device)
-                losses = pose_losses(self.model(images).float(), wanted, self.objective, self._sigma)
-                known = counting(wanted, self.objective).any(dim=1)
+                losses = pose_losses(self.model(images).float(), wanted, objective, self._sigma)
+                known = counting(wanted, objective).any(dim=1)
                 found.append(torch.where(known, losses, torch.nan).cpu())
                 done += len(batch)
         return torch.cat(found).numpy() if found else np.zeros(0, dtype=np.float32)

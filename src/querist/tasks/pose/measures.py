@@ -42,8 +42,10 @@ class Metric:
 
     @property
     def name(self) -> str:
-        """For tables, such as ``PCK@0.2``."""
+        """For tables, such as ``PCK@0.2``; a head factor that is not the official one is told."""
         share = f"{self._threshold:g}"
+        if self.measure == "pckh" and self.head_factor != HEAD_FACTOR:
+            share += f" (head factor {self.head_factor:g})"
         return {"pck-torso": f"PCK@{share}", "pckh": f"PCKh@{share}", "mm": "negative joint error"}[self.measure]
 
     @property
@@ -62,3 +64,20 @@ class Metric:
         if self.measure == "pckh":
             return pckh(data, sources, estimated, self._threshold, self.head_factor)
         return pck(data, sources, estimated, self._threshold)
+
+    def check(self, data: PoseData, sources: np.ndarray) -> None:
+        """Before anything is trained: can these sources be measured? Their truth is, as if it had been estimated.
+
+        Raises:
+            QueristError: says what the data lack.
+        """
+        what = f"the metric {self.name} on the {len(sources)} images of the test set"
+        try:
+            value = self(data, sources, data.joints[sources]).value
+        except QueristError as error:
+            raise QueristError(f"{what}: {error.what}", error.fix) from error
+        if not np.isfinite(value):
+            raise QueristError(
+                f"{what}: every joint that counts is one that the skeleton leaves unscored",
+                "shorten the skeleton's unscored, or label other joints",
+            )

@@ -18,6 +18,7 @@ from querist.nn.folders import require_folder
 from querist.tasks.pose.documents import entry, load_json, numbers
 from querist.tasks.pose.listing import Frame, Listing, listing
 from querist.tasks.pose.matlab import read_mat
+from querist.tasks.pose.named_files import require_file
 from querist.tasks.pose.skeletons import MPII
 
 SPLIT_FILES = {"train": "annot/train.json", "val": "annot/valid.json"}
@@ -82,8 +83,7 @@ def _image(root: Path, where: str, name: str, seen: dict[str, int]) -> tuple[Pat
     if not path.name or path.is_absolute() or ".." in path.parts:
         raise QueristError(f"{where}: the image {name!r} is not one inside images/", "fetch the file again")
     image = root / "images" / path
-    if not image.is_file():
-        raise QueristError(f"{where}: there is no file {image}", "unpack MPII's images there")
+    require_file(where, image, "unpack MPII's images there")
     number = seen[name] = seen.get(name, -1) + 1
     return image, f"{path.with_suffix('')}@{number}"
 

@@ -17,6 +17,7 @@ from querist.nn.folders import require_folder
 from querist.tasks.pose.listing import Frame, Listing, listing
 from querist.tasks.pose.matlab import as_list, read_mat
 from querist.tasks.pose.mpii import person_box
+from querist.tasks.pose.named_files import require_file
 from querist.tasks.pose.skeletons import MPII
 
 RELEASE = "mpii_human_pose_v1_u12_1.mat"
@@ -66,8 +67,7 @@ def _people(root: Path, where: str, image: Any) -> list[Frame]:
         place, scale = getattr(person, "objpos", None), getattr(person, "scale", None)
         if not points or not hasattr(place, "x") or scale is None or np.size(scale) != 1:
             continue
-        if not path.is_file():
-            raise QueristError(f"{where}: there is no file {path}", "unpack MPII's images there")
+        require_file(where, path, "unpack MPII's images there")
         frames.append(_person(f"{where}, person {number + 1}", path, number, person, points))
     return frames
 

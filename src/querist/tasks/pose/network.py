@@ -41,6 +41,9 @@ class PoseNetwork(nn.Module, ABC):
     head: nn.Module
     appearance_width: int
     """d, the length of :attr:`Seen.appearance`."""
+    doubts: bool = False
+    """Whether :meth:`forward` gives, in training alone, (B, J, 2 D): coordinates and how far each may be off, as the
+    logarithm of a scale. The objective ``coordinate_bayesian`` is for such networks and for no others."""
 
     def __init__(self, dropout: float) -> None:
         super().__init__()

@@ -17,6 +17,7 @@ from querist.tasks.pose.data import PoseData
 from querist.tasks.pose.layouts import read
 from querist.tasks.pose.load import load
 from querist.tasks.pose.measures import Measure, Metric
+from querist.tasks.pose.metric import HEAD_FACTOR
 from querist.tasks.pose.objectives import Objective
 from querist.tasks.pose.task import PoseTask
 from querist.tasks.pose.training import Schedule
@@ -58,6 +59,8 @@ class PoseProblem(Problem):
             and deployed on several seeds need one split for all of them.
         measure: ``pck-torso``, ``pckh`` or ``mm``; see :class:`~querist.tasks.pose.measures.Metric`.
         threshold: share of torso or head; None: 0.2 and 0.5.
+        head_factor: the head's length in diagonals of its box, for ``pckh``; 0.6 is official, public code of active
+            learning for poses has 1.0.
         objective: what the model learns; see :func:`~querist.tasks.pose.objectives.pose_losses`.
         sigma: width of a joint's bell, in cells of a heat map.
         model: see :class:`ModelSpec`.
@@ -73,6 +76,7 @@ class PoseProblem(Problem):
     split_seed: int | None = None
     measure: Measure = "pck-torso"
     threshold: float | None = None
+    head_factor: float = HEAD_FACTOR
     objective: Objective = "cross_entropy"
     sigma: float = 1.0
     model: ModelSpec = field(default_factory=ModelSpec)
@@ -88,21 +92,29 @@ class PoseProblem(Problem):
                 f"start is {self.start} and test {self.test!r}",
                 "start counts images; test is a split other than train, or how many images are held out of it",
             )
-        metric = Metric(self.measure, self.threshold)
-        object.__setattr__(self, "metric", metric.name)  # what tables say follows from the fields
-        object.__setattr__(self, "unit", metric.unit)
+        object.__setattr__(self, "metric", self._metric.name)  # what tables say follows from the fields
+        object.__setattr__(self, "unit", self._metric.unit)
+
+    @property
+    def _metric(self) -> Metric:
+        return Metric(self.measure, self.threshold, self.head_factor)
 
     def build(
         self, data: Path, seed: int, device: str, labelled: bool = True, progress: Progress | None = None
     ) -> Setup:
-        """See :meth:`Problem.build`. Without labels only ``train`` is read, and all of it is the pool."""
+        """See :meth:`Problem.build`. Without labels only ``train`` is read, and all of it is the pool.
+
+        Raises:
+            QueristError: data or model do not fit; or the measure cannot be taken of the test set, which is found here
+                and not after the first training.
+        """
         found = read(data, self.layout)
         tested = [self.test] if labelled and isinstance(self.test, str) else []
         poses = load(found, self.size, ["train", *tested], progress=progress)
         task = PoseTask(
             poses,
             self.model.build(len(poses.skeleton), seed),
-            Metric(self.measure, self.threshold),
+            self._metric,
             self.objective,
             self.sigma,
             self.schedule,
@@ -112,6 +124,8 @@ class PoseProblem(Problem):
         )
         drawn_by = seed if self.split_seed is None else self.split_seed
         split = self._split(poses, data, drawn_by) if labelled else Split(np.full(len(poses), Role.POOL, np.int8))
+        if labelled:
+            self._metric.check(poses, split.sources(Role.TEST))
         return Setup(task.pool, task, split, poses.digest, files=poses.files)
 
     def _split(self, poses: PoseData, data: Path, seed: int) -> Split:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from querist.errors import QueristError
+from querist.tasks.pose.documents import load_json
 
 Pair = tuple[int, int]
 
@@ -157,14 +158,7 @@ def read_skeleton(path: Path) -> Skeleton:
         QueristError: naming the file and the entry, if it cannot be read, an entry is missing, of another kind or
             unknown, or what :class:`Skeleton` checks is wrong.
     """
-    try:
-        document = json.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise QueristError(f"{path} cannot be read: {error.strerror}", "check that it is there and readable") from error
-    except ValueError as error:
-        raise QueristError(
-            f"{path} is not JSON: {error}", "write a skeleton file as the documentation shows"
-        ) from error
+    document = load_json(path)
     if not isinstance(document, dict) or "names" not in document or "bones" not in document:
         raise QueristError(
             f"{path} has no names and bones", 'write {"names": [...], "bones": [["parent", "child"], ...]}'

@@ -24,7 +24,7 @@ from querist.tasks.pose.heatmaps import Reading
 from querist.tasks.pose.insight import PoseInsight
 from querist.tasks.pose.measures import Metric
 from querist.tasks.pose.network import PoseNetwork
-from querist.tasks.pose.objectives import ON_MAPS, Objective, pose_losses
+from querist.tasks.pose.objectives import ON_MAPS, WITH_DOUBT, Objective, pose_losses
 from querist.tasks.pose.pictures import pose_picture
 from querist.tasks.pose.readout import PoseReadoutTask
 from querist.tasks.pose.training import Schedule, Training
@@ -91,6 +91,12 @@ class PoseTask(PoseInsight):
             raise QueristError(
                 f"the model gives {kind}, which the objective {objective!r} is not for",
                 f"use {', '.join(ON_MAPS)}" if kind == "heat maps" else "use coordinate_mse or coordinate_smooth_l1",
+            )
+        doubts = isinstance(model, PoseNetwork) and model.doubts
+        if doubts != (objective == WITH_DOUBT):
+            raise QueristError(
+                f"the objective {objective!r}, but the model says {'' if doubts else 'not '}how sure it is",
+                f"{WITH_DOUBT} is for a DeepPrior with doubt: true, and such a network for {WITH_DOUBT}",
             )
         self.fields = self._describer.fields(self.model)
         self._stepper = self._new_stepper()

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from querist.core.pool import ColumnarPool
-from querist.errors import QueristError
+from querist.errors import UnlabelledError
 from querist.tasks.pose.batches import answered_joints
 from querist.tasks.pose.data import PoseData
 from querist.tasks.pose.frame import normalised
@@ -38,12 +38,12 @@ class PoseUnits:
         """The true joints of each image, (J, D) float32 in pixels of the file and mm; NaN where nobody labelled them.
 
         Raises:
-            QueristError: nobody labelled any joint of an image.
+            UnlabelledError: nobody labelled any joint of an image.
         """
         sources = self.images.sources(units)[:, 0]
         blank = sources[~self.data.known[sources].any(axis=1)]
         if len(blank):
-            raise QueristError(
+            raise UnlabelledError(
                 f"nobody labelled a joint of {self.data.names[int(blank[0])]}",
                 "to simulate answers the data must hold them; otherwise let people answer",
             )
