@@ -15,7 +15,10 @@ import subprocess
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from speed_cases import Limits
 
 RESULTS = Path(__file__).parent / "results" / "speed.json"
 REPEATS = 7
@@ -40,7 +43,7 @@ def main() -> int:
     for benchmark in chosen:
         row = _in_child(benchmark.name, arguments.quick, arguments.threads)
         rows.append(row)
-        _print_row(row, benchmark.limit)
+        _print_row(row, benchmark.limits)
     out = arguments.out or (None if arguments.quick else RESULTS)
     if out is not None:
         _write(out, rows, keep_others=bool(arguments.only))
@@ -116,12 +119,10 @@ def _write_environment(path: Path, threads: int) -> None:
     path.with_name(f"{path.stem}_environment.json").write_text(json.dumps(environment, indent=1) + "\n")
 
 
-def _print_row(row: dict[str, Any], limit: float | None) -> None:
-    verdict = "" if limit is None else f" (limit {limit}{': exceeded' if row['ratio'] > limit else ''})"
-    times = [f"{row[key] * 1e3:.2f} ms" for key in ("ours_s", "reference_s")]
-    _print_line(
-        row["name"], row["size"], *times, f"{row['ratio']:.3f}", f"{row['peak_mb']:.1f}", row["reference"] + verdict
-    )
+def _print_row(row: dict[str, Any], limits: "Limits") -> None:
+    ours, reference = (f"{row[key] * 1e3:.2f} ms" for key in ("ours_s", "reference_s"))
+    told = row["reference"] + limits.told(row)
+    _print_line(row["name"], row["size"], ours, reference, f"{row['ratio']:.3f}", f"{row['peak_mb']:.1f}", told)
 
 
 def _print_line(name: str, size: str, ours: str, reference: str, ratio: str, peak: str, against: str) -> None:

@@ -20,16 +20,19 @@ class Case:
     Args:
         ours: our form.
         reference: what it is measured against.
-        units: how many units of work (such as picks) one call of either does; times are given per unit.
+        units: how many units of work (such as picks) one call of either does; times are given per unit. Less than one
+            where only a part of the unit is done: seconds are scaled up.
         overhead: the part of ``ours`` that does not grow with the units; timed beside it and subtracted.
         agree: says whether the two results are equal; checked before anything is timed.
+        reference_units: how many the reference does, where all would take too long; None: as many as ours.
     """
 
     ours: Callable[[], Any]
     reference: Callable[[], Any]
-    units: int = 1
+    units: float = 1
     overhead: Callable[[], Any] | None = None
     agree: Callable[[Any, Any], bool] | None = None
+    reference_units: float | None = None
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ def compare(case: Case, repeats: int) -> Timing:
         whole = _seconds(case.ours)
         fixed = _seconds(case.overhead) if case.overhead is not None else 0.0
         ours.append((whole - fixed) / case.units)
-        references.append(_seconds(case.reference) / case.units)
+        references.append(_seconds(case.reference) / (case.reference_units or case.units))
     ratios = [a / b for a, b in zip(ours, references, strict=True)]
     return Timing(statistics.median(ours), statistics.median(references), statistics.median(ratios))
 

@@ -30,7 +30,7 @@ GROUPS, CANDIDATES, UPDATES = 24, 10, 3
 def step(quick: bool) -> tuple[str, Case]:
     """24 regions out of 24 groups of 10, 10 state images, 3 updates of 16 images, the reward on 101 images."""
     reward = 10 if quick else REWARD
-    task = _task(POOL + STATE + reward)
+    task = random_task(POOL + STATE + reward)
     roles = np.repeat([Role.POOL, Role.STATE, Role.REWARD], [POOL, STATE, reward]).astype(np.int8)
     environment = _environment(task, Split(roles))
     environment.reset(seed=0)
@@ -45,16 +45,17 @@ def step(quick: bool) -> tuple[str, Case]:
     return f"24 of 240 regions, {reward} reward images of 180x240", case
 
 
-def _task(images: int) -> SegmentationTask:
+def random_task(images: int, size: tuple[int, int] = SIZE, region: tuple[int, int] = REGION) -> SegmentationTask:
+    """Noise to look at and to learn from: how long that takes does not depend on what is there."""
     rng = np.random.default_rng(0)
-    pictures = rng.integers(0, 256, (images, *SIZE, 3), dtype=np.uint8)
-    masks = rng.integers(0, CLASSES + 1, (images, *SIZE), dtype=np.uint8)
+    pictures = rng.integers(0, 256, (images, *size, 3), dtype=np.uint8)
+    masks = rng.integers(0, CLASSES + 1, (images, *size), dtype=np.uint8)
     names = [f"image-{i:04d}" for i in range(images)]
     data = SegmentationData(names, pictures, masks, tuple(f"class-{c}" for c in range(CLASSES)))
     training = Training(Optimiser("sgd", lr=1e-3, momentum=0.95), batch=16)
     torch.manual_seed(0)
     net = FPN(CLASSES, "shufflenet_v2_x0_5", width=32, head=16)
-    return SegmentationTask(data, net, REGION, schedule=Schedule(training, training, training), device="cpu")
+    return SegmentationTask(data, net, region, schedule=Schedule(training, training, training), device="cpu")
 
 
 def _environment(task: SegmentationTask, split: Split) -> QueryEnvironment:

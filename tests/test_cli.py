@@ -112,6 +112,7 @@ def test_options_reach_the_verb_as_they_were_given(monkeypatch):
     monkeypatch.setattr("querist.commands.compare.main", lambda **options: seen.update(options))
     arguments = (
         "compare mine.yaml --data d --seeds 3 1 --strategies random margin/group"
+        " --policy default a --policy b"
         " --set batch=4 --set problem.start=5 --workers 2 --pictures false"
     )
     assert cli.main(arguments.split()) == 0
@@ -121,6 +122,7 @@ def test_options_reach_the_verb_as_they_were_given(monkeypatch):
         "out": None,
         "seeds": [3, 1],
         "strategies": ["random", "margin/group"],
+        "policy": ["default", "a", "b"],
         "set": ["batch=4", "problem.start=5"],
         "workers": 2,
         "pictures": False,

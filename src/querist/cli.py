@@ -13,6 +13,10 @@ _RECIPE = "a shipped recipe's name, or the path of a YAML file"
 _DATA = "the data folder (default: the recipe's folder below QUERIST_DATA)"
 _STRATEGY = "who chooses, such as margin/group (default: entropy/global, or what --policy is)"
 _POLICY = "a trained policy: a card's folder, or 'default', the one that comes with querist"
+_POLICIES = "play these cards instead of training their strategies: folders, or 'default', the one that comes along"
+_LABELLED = "what is labelled in the data folder: batches (.json, .csv), lists of names, or 'known': all that is"
+_EXCLUDE = "what not to offer: batches (.json, .csv) or lists of names"
+_ANSWERS = "an earlier run's folder: what was answered there, on the same data, is answered at once"
 _SET = "change the recipe: key=value, such as problem.start=50; may be given several times"
 
 
@@ -47,6 +51,7 @@ def _add_players(verb: Callable[[str, str], Any]) -> None:
     compare.add_argument("--data", type=str, default=None, help=_DATA)
     compare.add_argument("--out", type=str, default=None, help="the comparison's folder (default: runs/RECIPE)")
     compare.add_argument("--strategies", type=str, nargs="*", default=None, help="instead of the recipe's")
+    compare.add_argument("--policy", type=str, nargs="+", action="extend", default=None, help=_POLICIES)
     compare.add_argument("--seeds", type=int, nargs="*", default=None, help="instead of the recipe's")
     compare.add_argument("--workers", type=int, default=None, help="cells at a time (default: cores / threads)")
     compare.add_argument("--pictures", type=bool, default=True, help="whether the report shows the chosen regions")
@@ -75,6 +80,7 @@ def _add_followers(verb: Callable[[str, str], Any]) -> None:
     resume = verb("resume", "Go on with a run that was stopped or killed; ends bit by bit as if it never had been.")
     resume.add_argument("run", type=str, help="the run's folder")
     resume.add_argument("--data", type=str, default=None, help="where the data are now, if they have moved")
+    _add_place(resume)
 
     status = verb("status", "Show how far a run is; a run that is being written may be looked at.")
     status.add_argument("run", type=str, help="the run's folder")
@@ -87,21 +93,20 @@ def _add_followers(verb: Callable[[str, str], Any]) -> None:
     label.add_argument("--strategy", type=str, default=None, help="who chooses (default: dral/sound, untrained)")
     label.add_argument("--policy", type=str, default=None, help=_POLICY)
     label.add_argument("--checkpoint", type=str, default=None, help="the model to begin with, a .safetensors file")
-    label.add_argument("--seed", type=int, default=0, help="of everything random")
-    label.add_argument("--host", type=str, default="127.0.0.1", help="where to listen (default: this machine alone)")
-    label.add_argument("--port", type=int, default=8765, help="where to listen; 0: any port that is free")
-    label.add_argument("--names", type=str, nargs="*", default=[], help="by which else browsers may call this machine")
-    label.add_argument("--people", type=int, default=8, help="how many may answer at once, each about another query")
+    label.add_argument("--answers-from", type=str, default=None, help=_ANSWERS)
+    label.add_argument("--seed", type=int, default=None, help="of everything random (default: 0)")
+    _add_place(label)
     label.add_argument("--set", type=str, action="append", default=None, metavar="KEY=VALUE", help=_SET)
 
     select = verb("select", "Write the next batch to label for your own checkpoint, as JSON and CSV.")
     select.add_argument("recipe", type=str, help=_RECIPE)
-    select.add_argument("--data", type=str, default=None, help=_DATA + "; masks are not needed")
+    select.add_argument("--data", type=str, default=None, help=_DATA + "; labels are not needed")
     select.add_argument("--checkpoint", type=str, default=None, help="your model's weights, a .safetensors file")
     select.add_argument("--strategy", type=str, default=None, help=_STRATEGY)
     select.add_argument("--policy", type=str, default=None, help=_POLICY)
     select.add_argument("--count", type=int, default=None, help="how many to select (default: the recipe's batch)")
-    select.add_argument("--exclude", type=str, nargs="*", default=[], help="earlier batches, .json or .csv")
+    select.add_argument("--labelled", type=str, nargs="+", action="extend", default=[], metavar="FILE", help=_LABELLED)
+    select.add_argument("--exclude", type=str, nargs="*", default=[], metavar="FILE", help=_EXCLUDE)
     select.add_argument("--out", type=str, default="batch", help="PATH without suffix: writes PATH.json and PATH.csv")
     select.add_argument("--seed", type=int, default=0, help="of everything random")
     select.add_argument("--set", type=str, action="append", default=None, metavar="KEY=VALUE", help=_SET)
@@ -109,6 +114,14 @@ def _add_followers(verb: Callable[[str, str], Any]) -> None:
     report = verb("report", "Write summary.json and report.html of a comparison's cells anew.")
     report.add_argument("folder", type=str, help="the comparison's folder")
     report.add_argument("--data", type=str, default=None, help="give the data to show pictures of the chosen regions")
+
+
+def _add_place(sub: Any) -> None:
+    """Where the page is; what is not said stays as it was said before."""
+    sub.add_argument("--host", type=str, default=None, help="where the page is (default: on this machine alone)")
+    sub.add_argument("--port", type=int, default=None, help="of the page (default: 8765); 0: any that is free")
+    sub.add_argument("--names", type=str, nargs="*", default=None, help="by which else browsers may call this machine")
+    sub.add_argument("--people", type=int, default=None, help="how many may answer at once (default: 8)")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -13,3 +13,7 @@ class QueristError(Exception):
         super().__init__(f"{what}\n  fix: {fix}" if fix else what)
         self.what = what
         self.fix = fix
+
+
+class UnlabelledError(QueristError):
+    """A label was to be looked at that nobody has given."""

@@ -18,10 +18,16 @@ WHO = st.integers(0, 1)
 class Answering(RuleBasedStateMachine):
     """Its own book: what was acknowledged and what was taken back, from the replies alone."""
 
+    total = 6  # questions
+
+    def made(self):
+        """The world that is tried, in which seconds pass by hand."""
+        return World(RUNNER, count=self.total, lease=LEASE, clock=lambda: self.now)
+
     @initialize()
     def begin(self):
         self.now = 0.0
-        self.world = World(RUNNER, count=6, lease=LEASE, clock=lambda: self.now)
+        self.world = self.made()
         self.browsers = [self.world.browser(), self.world.browser()]
         self.showing = [None, None]  # (question, revision) on the screens
         self.until = [0.0, 0.0]  # when the leases run out
@@ -39,10 +45,11 @@ class Answering(RuleBasedStateMachine):
         if asked and self.showing[other] and self.until[other] > self.now:
             assert asked["id"] != self.showing[other][0], "two browsers hold the same question"
         assert state["progress"]["answered"] == self.counted()
-        assert state["progress"]["remaining"] == 6 - self.counted()
-        assert (asked is None) >= (self.counted() == 6)
+        assert state["progress"]["remaining"] == self.total - self.counted()
+        assert (asked is None) >= (self.counted() == self.total)
 
     def counted(self):
+        """How many answers are in force."""
         return len([key for key in self.receipts if key not in self.undone])
 
     def post(self, who, question, revision, choice):
@@ -114,9 +121,13 @@ class Answering(RuleBasedStateMachine):
     @invariant()
     def nothing_is_lost_and_nothing_counts_twice(self):
         if hasattr(self, "world"):
-            kept = [(question, revision) for _, question, revision, _ in self.world.desk.ledger]
-            assert len(kept) == len(set(kept))
-            assert {(q, r): c for _, q, r, c in self.world.desk.ledger} == self.receipts
+            kept = self.kept()
+            assert len(kept) == len({key for key, _ in kept})
+            assert dict(kept) == self.receipts
+
+    def kept(self):
+        """((question, revision), choice) of everything that is safe."""
+        return [((question, revision), choice) for _, question, revision, choice in self.world.desk.ledger]
 
 
 Answering.TestCase.settings = settings(max_examples=12, stateful_step_count=20, deadline=None)

@@ -10,7 +10,8 @@ FOLDER = Path(__file__).parents[2] / "benchmarks"
 sys.path.insert(0, str(FOLDER))  # the benchmarks are scripts, not a package
 
 import speed  # noqa: E402
-from speed_cases import BENCHMARKS  # noqa: E402
+import speed_ralis  # noqa: E402
+from speed_cases import BENCHMARKS, Limits  # noqa: E402
 from speed_measure import Case, compare, extra_memory_mb  # noqa: E402
 
 ROW = ("name", "size", "ours_s", "reference", "reference_s", "ratio", "peak_mb")
@@ -50,6 +51,12 @@ def test_overhead_is_subtracted_and_times_are_per_unit(monkeypatch):
     assert (timing.ours_s, timing.reference_s, timing.ratio) == (2.0, 1.0, 2.0)
 
 
+def test_a_reference_on_a_part_is_scaled_up(monkeypatch):
+    clock = Clock(monkeypatch)
+    timing = compare(Case(clock.takes("a", 6), clock.takes("b", 3), units=2, reference_units=0.1), repeats=1)
+    assert (timing.ours_s, timing.reference_s, timing.ratio) == (3.0, 30.0, 0.1)
+
+
 def test_forms_that_disagree_are_not_timed():
     with pytest.raises(ValueError, match="agree"):
         compare(Case(lambda: 1, lambda: 2, agree=lambda a, b: a == b), repeats=1)
@@ -64,7 +71,9 @@ def test_memory_counts_what_the_call_adds_and_not_what_was_there():
 
 
 # The reference gives or leaves another result.
-OTHER_WORK = ("k-centre", "dropout-passes", "camvid-small-step", "pose-observation", "pose-millions")
+OTHER_WORK = (
+    "k-centre", "dropout-passes", "camvid-small-step", "pose-observation", "pose-millions", "ralis-episodes",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("benchmark", [b for b in BENCHMARKS if b.name not in OTHER_WORK], ids=lambda b: b.name)
@@ -74,10 +83,27 @@ def test_ours_and_the_reference_agree(benchmark):
     assert case.agree(case.ours(), case.reference())
 
 
+def test_episodes_are_scaled_by_the_steps_that_were_played(monkeypatch):
+    """To 100 episodes of 20 steps; of the quick games two of two steps, on the stand-in and on the model itself."""
+    _, case = speed_ralis.episodes(True)
+    train, played = speed_ralis.AGENT.train, []
+
+    def noted(profile, changes, stage, seed):
+        played.append((profile, type(stage.task).__name__))
+        if played[-1][1] == "SegmentationTask":  # takes long
+            return changes["episodes"] * changes["budget"] / stage.batch
+        return sum(len(row["rewards"]) for row in train(profile, changes, stage, seed).curve)
+
+    monkeypatch.setattr(speed_ralis.AGENT, "train", noted)
+    assert case.ours() == pytest.approx(case.units * 2_000)
+    assert case.reference() == pytest.approx(case.reference_units * 2_000)
+    assert played == [("sound", "ReadoutTask"), ("sound", "SegmentationTask")]
+
+
 def test_what_takes_minutes_is_timed_on_request_alone(monkeypatch):
     asked = []
     monkeypatch.setattr(speed, "_in_child", lambda name, quick, threads: asked.append(name) or dict.fromkeys(ROW, 1))
-    monkeypatch.setattr(speed, "_print_row", lambda row, limit: None)
+    monkeypatch.setattr(speed, "_print_row", lambda row, limits: None)
     monkeypatch.setattr(sys, "argv", ["speed.py", "--quick"])
     assert speed.main() == 0
     assert "pose-observation" in asked
@@ -98,8 +124,22 @@ def test_only_replaces_its_rows_and_keeps_the_others(tmp_path):
 def test_rows_have_the_promised_fields(capsys):
     row = speed._measure("region-entropy", quick=True, threads=torch.get_num_threads())
     assert tuple(row) == ROW
-    speed._print_row(row, limit=1e-9)
-    assert "exceeded" in capsys.readouterr().out
+    speed._print_row(row, Limits(ratio=1e-9))
+    assert "(limit ratio 1e-09: exceeded)" in capsys.readouterr().out
+
+
+def test_limits_are_told_one_by_one():
+    row = {"ratio": 0.04, "ours_s": 9.0, "peak_mb": 100.0}
+    assert Limits().told(row) == ""
+    limits = Limits(ratio=0.05, seconds=8, peak_mb=100)
+    assert limits.told(row) == " (limit ratio 0.05, 8 s: exceeded, 100 MiB)"
+
+
+def test_what_ralis_was_asked_for():
+    """25,600 candidates in 8 s and 1 GB, 20 times a loop over regions; 100 episodes of 20 steps in an hour."""
+    limits = {benchmark.name: benchmark.limits for benchmark in BENCHMARKS}
+    assert limits["ralis-features"] == Limits(ratio=1 / 20, seconds=8, peak_mb=1024)
+    assert limits["ralis-episodes"] == Limits(seconds=3600)
 
 
 def test_an_unknown_name_is_refused(monkeypatch, capsys):

@@ -5,6 +5,7 @@ import pytest
 import yaml
 
 from querist.core.card import PolicyCard
+from querist.recipes.learned import find_card
 from slow.segmentation import change_pixel
 
 
@@ -209,3 +210,125 @@ def test_what_cannot_be_taught_is_said_at_once(again, tmp_path, arguments, words
     assert said.code == 2, said.flat
     assert words in said.err
     assert not (tmp_path / "new").exists()
+
+
+# Policies that are there already --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def elsewhere(querist, taught, tiny, tmp_path):
+    """``querist compare`` of the recipe whose strategies learn, on data that no card has met, into a new folder."""
+    change_pixel(tiny.data / "masks" / "test" / "drive0000_00.png")
+
+    def run(*arguments, out=tmp_path / "out"):
+        where = ["--data", tiny.data, "--out", out, "--workers", "1", "--pictures", "false"]
+        return querist("compare", taught.recipe, *where, *arguments)
+
+    return run
+
+
+def test_a_given_policy_is_played_and_only_its_controls_are_trained(again, taught, tmp_path):
+    out = tmp_path / "given"
+    said = again(*["--strategies", "ralis/untrained", "--seeds", "0", "--policy"], taught.card, out=out)
+    assert said.code == 0, said.err
+    assert "4 cells, 4 to play, 1 at a time: unknown until the first has ended; 1 policy to train first" in said.flat
+    assert set(times(out)) == {
+        f"{name}--p0--s0.json" for name in ("_start", "_full", "ralis__sound", "ralis__untrained")
+    }
+    kept, card = PolicyCard.load(out / "policies" / "ralis__sound--p0"), PolicyCard.load(taught.card)
+    assert (kept.hash, kept.training, kept.curve) == (card.hash, card.training, card.curve)
+    cell = json.loads((out / "cells" / "ralis__sound--p0--s0.json").read_text())
+    assert cell["policy_hash"] == card.hash
+    assert "policy" not in cell["accounts"]  # it learned from the starting set that every strategy is given
+    assert yaml.safe_load((out / "recipe.yaml").read_text())["strategies"] == ["ralis/untrained", "ralis/sound"]
+
+
+def test_as_many_policies_as_cards(again, tmp_path):
+    """The recipe wants two; what was played by others stays, and nobody is trained."""
+    before, policies = times(tmp_path / "out"), tmp_path / "out" / "policies"
+    for numbers, cells in (((0,), 10), ((0, 1), 12)):
+        (tmp_path / "out" / "cells" / "random--p0--s1.json").unlink()
+        said = again("--policy", *[policies / f"ralis__sound--p{n}" for n in numbers], "--set", "train.policies=3")
+        assert said.code == 0, said.err
+        assert f"{cells} cells, 1 to play" in said.flat
+        assert "to train first" not in said.flat
+    assert set(times(tmp_path / "out")) == set(before)
+    assert len(list(policies.iterdir())) == 3
+
+
+def test_the_policy_that_comes_along_plays_on_data_of_your_own(elsewhere, tmp_path):
+    """Data that it has not met may be split anew by every seed; nothing is asked that only a training would need."""
+    own = ("--strategies", "ralis/sound", "--set", "problem.split_seed=null", "--set", "problem.start=1")
+    said = elsewhere(*own, "--policy", "default")
+    assert said.code == 0, said.err
+    assert "6 cells, 6 to play" in said.flat
+    assert "to train first" not in said.flat
+    card = find_card("default")
+    cost = sum(card.training["labels"].values())
+    assert f"--policy default was trained on other data; the {cost:,} labels that took are counted" in said.flat
+    for seed in (0, 1):
+        cell = json.loads((tmp_path / "out" / "cells" / f"ralis__sound--p0--s{seed}.json").read_text())
+        assert (cell["policy_hash"], cell["accounts"]["policy"]) == (card.hash, cost)
+    before = times(tmp_path / "out")
+    said = elsewhere(*own, "--set", "train.policies=1")  # a card that was put there is played as well
+    assert said.code == 0, said.err
+    assert times(tmp_path / "out") == before
+
+
+def test_a_folder_with_another_policy_is_left_as_it_is(again, taught, tmp_path):
+    folder = tmp_path / "out" / "policies" / "ralis__sound--p0"
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    other = folder.with_name("ralis__sound--p1")
+    said = again("--policy", other)
+    assert said.code == 2
+    assert f"{folder} holds another policy than --policy {other}; nothing was overwritten" in said.err
+    assert "choose another --out" in said.err
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
+
+
+@pytest.mark.parametrize("put", [False, True])
+def test_a_policy_that_may_have_met_labels_of_the_pool_is_refused_before_anything_is_played(
+    again, taught, tmp_path, put
+):
+    """The same data with another split: whether the card is given or was put there."""
+    arguments, out = ["--policy", taught.card], tmp_path / "new"
+    if put:
+        arguments = ["--set", "train.policies=1", "--strategies", "ralis/sound"]
+        shutil.copytree(taught.card, out / "policies" / "ralis__sound--p0")
+    said = again(*arguments, "--set", "problem.split_seed=7", out=out)
+    assert said.code == 2
+    where = out / "policies" / "ralis__sound--p0" if put else f"--policy {taught.card}"
+    assert f"{where} was trained on these data in another split than that of seed 0" in said.err
+    assert "problem.split_seed" in said.err
+    assert not (out / "cells").exists()
+    assert out.exists() == put
+
+
+def test_a_split_for_every_seed_is_another_split_for_some(again, taught, tmp_path):
+    own = ("--strategies", "random", "--policy", taught.card, "--set", "problem.split_seed=null")
+    said = again(*own, out=tmp_path / "new")
+    assert said.code == 2
+    assert "was trained on these data in another split than that of seed 1" in said.err
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--policy", "FAITHFUL"], "--policy FAITHFUL: ralis/faithful was trained on schema"),
+        (["--policy", "CARD", "--set", "groups.count=3"], "let the recipe's batch equal its groups.count"),
+        (["--policy", "/no/such/card"], "/no/such/card: not a policy card"),
+        (["--policy", "CARD", "--policy", "CARD"], "--policy CARD is the same policy as --policy CARD"),
+        (["--policy"], "expected at least one argument"),
+    ],
+)  # fmt: skip
+def test_a_card_that_cannot_be_played_is_said_at_once(elsewhere, taught, tiny, tmp_path, arguments, words):
+    classes = tiny.data / "classes.yaml"
+    classes.write_text(classes.read_text().replace("sky", "heaven"))
+    places = {"CARD": str(taught.card), "FAITHFUL": str(taught.faithful)}
+    for name, place in places.items():
+        words = words.replace(name, place)
+    said = elsewhere("--strategies", "random", *[places.get(a, a) for a in arguments])
+    assert said.code == 2, said.flat
+    assert words in said.err
+    assert not (tmp_path / "out").exists()

@@ -2,21 +2,26 @@
 
 import json
 import os
+import shlex
 import signal
 import socket
 import sys
 import threading
 import time
 from contextlib import closing
+from pathlib import Path
 
 import httpx
 import numpy as np
 import pytest
 
+from querist.annotate.place import Place, kept_place
 from querist.commands import label
 from querist.core.ledger import Asking, Ledger
+from querist.core.loop import Deployment
 from querist.core.pool import PairPool
 from querist.core.split import Role, Split
+from querist.recipes.recipe import load_recipe
 from tiny_people import tiny_people, tiny_task, write_market
 
 RECIPE = """
@@ -76,7 +81,7 @@ class Browser(threading.Thread):
             self.cookies = dict(http.cookies)
 
 
-class Place:
+class Desk:
     """A labelled folder of crops, a recipe, and the links that are printed."""
 
     def __init__(self, folder, querist, monkeypatch):
@@ -111,7 +116,7 @@ class Place:
 @pytest.fixture
 def place(tmp_path, querist, monkeypatch):
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background is born deaf to it
-    yield Place(tmp_path, querist, monkeypatch)
+    yield Desk(tmp_path, querist, monkeypatch)
     signal.signal(signal.SIGINT, before)
 
 
@@ -142,13 +147,22 @@ def test_people_answer_and_come_back_another_day(place):
     assert "labels that were there before: none" in found.out
 
 
-def test_resume_goes_on_with_the_page(place, monkeypatch):
-    said, browser = place.label(count=3)
-    monkeypatch.setattr(label.Place.__init__, "__defaults__", ("127.0.0.1", 0, (), 8))
-    said, later = place.label(verb="resume", count=2, cookies=browser.cookies)
+def test_resume_goes_on_where_the_page_was(place):
+    said, browser = place.label("--people", 3, "--names", "labels.local", count=3)
+    said, later = place.label(verb="resume", count=2, cookies=browser.cookies)  # any free port, as before
     assert later.error is None
     assert said.code == 130
     assert browser.seen + later.seen == [1, 2, 3, 4, 5]
+    assert kept_place(place.out) == Place("127.0.0.1", 0, ["labels.local"], 3)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        said, _ = place.label("--port", port, verb="resume")
+        assert f"cannot listen on port {port}" in said.flat
+        assert f"cannot listen on port {port}" in place.refused("--port", port)
+    assert kept_place(place.out).port == 0
+    said, last = place.label("--people", 1, verb="resume", count=1, cookies=browser.cookies)
+    assert last.seen == [6]
+    assert kept_place(place.out) == Place("127.0.0.1", 0, ["labels.local"], 1)
 
 
 def test_from_a_checkpoint_with_a_classical_strategy(place, tmp_path):
@@ -163,8 +177,103 @@ def test_from_a_checkpoint_with_a_classical_strategy(place, tmp_path):
     ledger.close()
     assert "holds a run with strategy qbc, not random" in place.refused("--strategy", "random")
     assert "holds a run with recipe hash" in place.refused("--set", "update_every=8")
+    assert "holds a run with seed 0, not 1" in place.refused("--seed", 1)
+    assert "holds a run with answers from None, not /another" in place.refused("--answers-from", "/another")
+    assert "cannot be read (No such file" in place.refused("--checkpoint", tmp_path / "gone.safetensors")
     (tmp_path / "model.safetensors").write_bytes(b"another")
     assert "checkpoint" in place.refused("--checkpoint", tmp_path / "model.safetensors")
+
+
+def test_a_checkpoint_outlives_a_kill_before_the_first_snapshot(place, tmp_path, monkeypatch):
+    task = tiny_task()
+    task.save(tmp_path / "model.safetensors")
+    begun = []
+
+    def start(run):
+        begun.append(run.parts.task.snapshot())
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Deployment, "start", start)
+    command = ["label", place.recipe, "--data", place.data, "--port", 0, "--strategy", "random", "--out"]
+    assert place.querist(*command, tmp_path / "plain").code == 130
+    assert place.querist(*command, place.out, "--checkpoint", tmp_path / "model.safetensors").code == 130
+    (tmp_path / "model.safetensors").unlink()
+    assert place.querist(*command, place.out).code == 130
+    assert place.querist("resume", place.out).code == 130
+    plain, *others = ([array.tobytes() for array in weights.values()] for weights in begun)
+    assert others[0] == others[1] == others[2] != plain
+    (place.out / label.CHECKPOINT).write_bytes(b"another")
+    assert "is not the checkpoint that the run began with" in place.refused()
+
+
+def test_answers_of_a_run_that_cannot_learn_go_into_one_that_can(place, tmp_path):
+    said, _ = place.label("--set", "problem.schedule.step.optimiser={name: sgd, lr: 1.0e+30}")
+    assert said.code == 2
+    assert f"--answers-from {place.out} --out NEW" in said.flat
+    failed, place.out = place.out, tmp_path / "another"
+    said, later = place.label("--answers-from", failed, count=2)
+    assert later.error is None
+    assert "8 questions were answered in" in said.flat
+    assert later.seen == [9, 10]
+    (failed / "ledger.sqlite").unlink()
+    said, last = place.label(cookies=later.cookies)
+    assert last.seen == [11, 12]
+    assert said.code == 0
+    with closing(Ledger.read(place.out / "ledger.sqlite")) as ledger:
+        told = {question: bool(ledger.decode(blob)) for _, question, _, blob in ledger.answers(1)}
+        assert ledger.money(1) == (12, 12)
+    assert told == {question: bool(question % 3) for question in range(1, 13)}
+
+
+ROOT = Path(__file__).parents[2]
+FEW = ["--set", "budgets=[20]", "--set", "threads=1"]  # of which a handful of crops has enough
+
+
+def test_the_command_of_the_readme_asks_its_first_question(place):
+    """Without pretrained weights, which nobody here can download."""
+    line = next(x for x in (ROOT / "README.md").read_text().splitlines() if x.startswith("querist label "))
+    verb, place.recipe, *where = shlex.split(line, comments=True)[1:]
+    assert (verb, where) == ("label", ["--data", "DIR"])
+    said, browser = place.label(*FEW, "--set", "problem.model.arguments.weights=null", count=1)
+    assert browser.error is None, said.flat
+    assert browser.seen == [1]
+
+
+@pytest.mark.parametrize("recipe", ["market", "duke"])
+def test_a_recipe_at_the_scale_of_the_paper_begins_without_a_gpu(place, recipe, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    place.recipe = recipe
+    tiny = ["--set", "problem.model={path: tiny_people.TinyEmbedder}", "--set", "problem.image=[64, 32]"]
+    said, browser = place.label(*FEW, *tiny, count=1)
+    assert browser.error is None, said.flat
+    assert browser.seen == [1]
+    assert "There is no CUDA GPU here: the network learns on the CPU." in said.flat
+
+
+@pytest.mark.parametrize(
+    ("recipe", "words", "fix"),
+    [
+        ("market-small", "weights file not found", "set QUERIST_WEIGHTS to the folder that holds it; --set {}=null"),
+        ("market", "could not be downloaded", "--set {}=FILE.safetensors (below QUERIST_WEIGHTS)"),
+    ],
+)
+def test_weights_that_cannot_be_had_say_what_to_do(place, monkeypatch, recipe, words, fix):
+    def no_network(*_, **__):
+        raise OSError("no network")
+
+    monkeypatch.delenv("QUERIST_WEIGHTS", raising=False)
+    monkeypatch.setattr("torchvision.models.WeightsEnum.get_state_dict", no_network)
+    place.recipe = recipe
+    said = place.refused(*FEW)
+    assert words in said
+    assert fix.format("problem.model.arguments.weights") in said
+
+
+@pytest.mark.parametrize("recipe", ["market", "duke", "cuhk03", "market-small"])
+def test_comparisons_of_the_recipes_about_people_have_their_controls(recipe):
+    loaded = load_recipe(recipe).recipe
+    assert loaded.device == "auto"
+    assert {"random", "strengthened_random", "dral/sound", "dral/untrained", "dral/shuffled"} <= {*loaded.strategies}
 
 
 def test_what_needs_a_policy_says_so(place):

@@ -34,6 +34,12 @@ def test_a_second_writer_is_refused_and_the_first_unharmed(querist, played, tiny
     assert (tiny.half / "ledger.sqlite").read_bytes() == before
 
 
+def test_a_run_without_people_has_no_page(querist, played, tiny):
+    said = querist("resume", tiny.half, "--data", played.data, "--port", 8000)
+    assert said.code == 2
+    assert "answers itself: there is no page" in said.err
+
+
 # The data moved or changed ----------------------------------------------------------------------------------------
 
 

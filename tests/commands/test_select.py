@@ -5,11 +5,13 @@ import shutil
 import numpy as np
 import pytest
 import torch
+import yaml
 from PIL import Image
 
 from querist.core.card import PolicyCard
 from querist.demo.scenes import write_scenes
 from slow.segmentation import SplitNet, TinyNet, write_weights
+from tiny_people import tiny_people, write_market
 
 
 @pytest.fixture
@@ -119,7 +121,7 @@ def test_earlier_batches_are_left_out_until_nothing_is_left(querist, pool, playe
         files.append(out.with_suffix(".json" if number else ".csv"))
     said = querist("select", played.recipe, "--data", pool, "--strategy", "random", "--exclude", *files)
     assert said.code == 2
-    assert "every unit of the data is in an excluded batch" in said.err
+    assert "every unit of the data is labelled or left out" in said.err
 
 
 @pytest.mark.parametrize("strategy", ["entropy/global", "margin/group", "strengthened_random"])
@@ -147,15 +149,17 @@ def test_the_same_seed_selects_the_same_and_another_does_not(querist, pool, play
         (["--count", "0"], "--count 0: nothing to select"),
         (["--checkpoint", "/no/such.safetensors"], "/no/such.safetensors"),
         (["--checkpoint", "NOTES"], "notes.txt"),
-        (["--exclude", "/no/such.json"], "--exclude /no/such.json: not a batch that 'querist select' wrote"),
-        (["--exclude", "NOTES"], "notes.txt: not a batch that 'querist select' wrote"),
-        (["--exclude", "OTHER"], "the pool has no image 'train/elsewhere'"),
+        (["--exclude", "/no/such.json"], "--exclude /no/such.json cannot be read: No such file or directory"),
+        (["--exclude", "NOTES"], "notes.txt, line 1: the pool has no unit 'buy milk'"),
+        (["--exclude", "TABLE"], "table.csv: not a batch that 'querist select' wrote"),
+        (["--exclude", "OTHER"], "other.json, units[0]: the pool has no image 'train/elsewhere'"),
     ],
 )
 def test_what_cannot_be_used_is_named(querist, pool, played, tmp_path, arguments, words):
     (tmp_path / "notes.txt").write_text("buy milk\n")
+    (tmp_path / "table.csv").write_text("name\nmilk\n")
     (tmp_path / "other.json").write_text('{"units": [{"unit": "train/elsewhere@r0c0"}]}')
-    places = {"NOTES": tmp_path / "notes.txt", "OTHER": tmp_path / "other.json"}
+    places = {"NOTES": tmp_path / "notes.txt", "TABLE": tmp_path / "table.csv", "OTHER": tmp_path / "other.json"}
     said = querist(
         *("select", played.recipe, "--data", pool, "--strategy", "random", "--out", tmp_path / "b"),
         *[places.get(a, a) for a in arguments],
@@ -170,6 +174,22 @@ def test_weights_of_another_network_are_refused(querist, pool, played, tmp_path)
     said = querist("select", played.recipe, "--data", pool, "--checkpoint", other, "--out", tmp_path / "b")
     assert said.code == 2
     assert str(other) in said.err
+
+
+def test_pairs_are_left_out_one_after_another(querist, tmp_path, monkeypatch):
+    monkeypatch.setenv("QUERIST_CACHE", str(tmp_path / "cache"))
+    data = write_market(tmp_path / "market", tiny_people())
+    arguments = {"image": [32, 32], "layout": "market", "model": {"path": "tiny_people.TinyEmbedder"}}
+    problem = {"class_path": "querist.tasks.reid.problem.ReidProblem", "init_args": arguments}
+    recipe = {"problem": problem, "budgets": [4], "batch": 1, "device": "cpu", "pairs": {"neighbours": 6, "mutual": 3}}
+    (tmp_path / "pairs.yaml").write_text(yaml.safe_dump(recipe))
+    asked, place = [], ["select", tmp_path / "pairs.yaml", "--data", data, "--strategy", "random"]
+    for turn in range(3):
+        before = ["--exclude", *(tmp_path / f"pair{i}.json" for i in range(turn))] if turn else []
+        said = querist(*place, "--out", tmp_path / f"pair{turn}", *before)
+        assert said.code == 0, said.err
+        asked += [row["unit"] for row in batch(tmp_path / f"pair{turn}.json")]
+    assert len(set(asked)) == 3
 
 
 # Learned policies ---------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from annotate.people_run import PLAN, opened
 from annotate.scripted import CHOICES, ScriptedDesk, drawn, scripted
 from querist.annotate.desk import Asked, Choice, Conflict, Neighbour, Picture, Said, UnknownQuestionError
 from querist.annotate.serve import Address, Server
@@ -129,6 +130,62 @@ def test_a_session_by_keys(site):
     press(page, "1")
     page.wait_for_selector("text=All done")
     assert place.said[-1] == (4, 1, "same")
+
+
+class Labelling(threading.Thread):
+    """A run of five questions behind a page, in the thread that it belongs to."""
+
+    def __init__(self, folder):
+        super().__init__()
+        self.folder, self.links, self.said, self.seen = folder, [], [], threading.Event()
+
+    def run(self):
+        with opened(self.folder, plan=replace(PLAN, marks=(5,))) as (run, desk, oracle, sitting):
+            server = Server(desk, Address(), secret=b"s" * 32, told=self.links.append)
+            page = threading.Thread(target=server.run)
+            page.start()
+            try:
+                for _ in sitting.play():
+                    pass
+                self.said = [(q, b and bool(run.ledger.decode(b))) for _, q, _, b in run.ledger.answers(1)]
+                self.seen.wait(20)
+            finally:
+                oracle.close()
+                server.stop()
+                page.join(20)
+
+
+def test_the_last_answer_of_a_run_is_taken_back_while_somebody_looks(chromium, tmp_path):
+    place = Labelling(tmp_path)
+    place.start()
+    context = chromium.new_context()
+    try:
+        while not place.links:
+            time.sleep(0.01)
+        page = context.new_page()
+        page.set_default_timeout(20_000)
+        page.goto(place.links[0])
+        for number in range(1, 6):
+            page.wait_for_selector(f"#answered:text-is('{number - 1}')", state="attached")
+            press(page, "s")
+        page.wait_for_selector("text=All done")
+        time.sleep(3)  # the page says that somebody looks
+        assert place.said == []
+        page.keyboard.press("u")
+        page.wait_for_selector("text=It was “Same”.")
+        press(page, "d")
+        page.wait_for_selector("text=All done")
+        page.wait_for_selector("#undo:not([data-none])", state="attached")
+        page.goto("about:blank")
+        until = time.monotonic() + 20
+        while not place.said and time.monotonic() < until:
+            time.sleep(0.05)
+        assert place.said == [*((q, True) for q in range(1, 6)), (5, False)]
+        assert [path.name for path in (tmp_path / "models").iterdir()] == ["labels-000005.safetensors"]
+    finally:
+        place.seen.set()
+        context.close()
+        place.join(20)
 
 
 def test_a_link_works_once_and_two_windows_get_different_questions(site):

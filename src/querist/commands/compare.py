@@ -12,8 +12,9 @@ from rich.table import Table
 
 from querist.commands.report import write
 from querist.commands.show import bars, console, gain, reading, say, words
-from querist.compare.cells import Cell
-from querist.compare.run import Job, expected_seconds, lessons, missing, planned, play_cells, trained_otherwise
+from querist.compare.cards import Given, check_cards, given_cards, keep
+from querist.compare.cells import Cell, labels_elsewhere
+from querist.compare.run import Job, expected_seconds, lessons, missing, planned, play_cells, trained_otherwise, wanted
 from querist.core.loop import Event
 from querist.core.problem import Setup
 from querist.core.snapshots import write_atomically
@@ -30,6 +31,7 @@ def main(
     data: str | None = None,
     out: str | None = None,
     strategies: Sequence[str] | None = None,
+    policy: Sequence[str] | None = None,
     seeds: Sequence[int] | None = None,
     workers: int | None = None,
     pictures: bool = True,
@@ -37,9 +39,10 @@ def main(
 ) -> Path:
     """Compare strategies; returns the path of the report."""
     loaded = load_recipe(recipe, set or [])
+    given = given_cards(policy or ())
     with reading() as told:
         found = find_data(loaded, data, told)
-    return compare(loaded, found, Path(out or f"runs/{loaded.name}"), strategies, seeds, workers, pictures)
+    return compare(loaded, found, Path(out or f"runs/{loaded.name}"), strategies, seeds, workers, pictures, given)
 
 
 def compare(
@@ -50,22 +53,33 @@ def compare(
     seeds: Sequence[int] | None = None,
     workers: int | None = None,
     pictures: bool = True,
+    given: Sequence[Given] = (),
 ) -> Path:
-    """Play what is missing of a comparison and write its summary and report."""
+    """Play what is missing of a comparison and write its summary and report.
+
+    Args:
+        loaded: the recipe; ``strategies`` and ``seeds`` are instead of its own.
+        data: the data folder; ``out`` the comparison's.
+        workers: cells at a time; None: cores / threads.
+        pictures: whether the report shows what was chosen.
+        given: cards that are played instead of trained ones. Their strategies belong to the comparison, named or not.
+
+    Returns:
+        The path of the report.
+
+    Raises:
+        QueristError: anything that the user can put right, before anything is written or played.
+    """
     if workers is not None and workers < 1:
         raise QueristError(f"--workers {workers}: nobody would play", "give 1 or more")
-    changed = dataclasses.replace(
-        loaded.recipe,
-        strategies=tuple(strategies or loaded.recipe.strategies),
-        seeds=tuple(loaded.recipe.seeds if seeds is None else seeds),
-    )
-    loaded = dataclasses.replace(loaded, recipe=changed)
-    device, setup = _check(loaded, data)
-    cells = planned(loaded)
+    loaded = _asked(loaded, strategies, seeds, given)
+    device, setup = _check(loaded, data, out, given)
+    cells = planned(loaded, given)
     left = missing(loaded, cells, out, setup.data_hash, device)
-    for folder in trained_otherwise(loaded, out):
+    keep(given, out)
+    for folder in trained_otherwise(loaded, out, given):
         say(f"{folder} was trained otherwise than the recipe says now; it is played as it is.", "yellow")
-    taught = lessons(loaded, out) if left else []
+    taught = lessons(loaded, out, given) if left else []
     at_once = workers or max(1, (os.cpu_count() or 1) // loaded.recipe.threads)
     seconds = expected_seconds(left, out)
     if left:
@@ -75,14 +89,26 @@ def compare(
         policies = f"; {plural(len(taught), 'policy')} to train first" if taught else ""
         console.print(f"{plural(len(cells), 'cell')}, {len(left)} to play, {at_once} at a time: {guess}{policies}")
         _play(loaded, [*taught, *left], data, out, at_once)
-    config = {**loaded.config, "strategies": list(changed.strategies), "seeds": list(changed.seeds)}
+    config = {**loaded.config, "strategies": list(loaded.recipe.strategies), "seeds": list(loaded.recipe.seeds)}
     write_atomically(out / "recipe.yaml", yaml.safe_dump(config, sort_keys=False).encode())
     report = write(out, config, setup if pictures else None)
     say(f"Report: {report}")
     return report
 
 
-def _check(loaded: LoadedRecipe, data: Path) -> tuple[str, Setup]:
+def _asked(
+    loaded: LoadedRecipe, strategies: Sequence[str] | None, seeds: Sequence[int] | None, given: Sequence[Given]
+) -> LoadedRecipe:
+    """The recipe with what the user wants compared; the strategies of given cards come after the others."""
+    names = tuple(strategies or loaded.recipe.strategies)
+    added = dict.fromkeys(one.lesson.strategy for one in given if one.lesson.strategy not in names)
+    numbers = tuple(loaded.recipe.seeds if seeds is None else seeds)
+    return dataclasses.replace(
+        loaded, recipe=dataclasses.replace(loaded.recipe, strategies=(*names, *added), seeds=numbers)
+    )
+
+
+def _check(loaded: LoadedRecipe, data: Path, out: Path, given: Sequence[Given]) -> tuple[str, Setup]:
     """Everything that can be wrong is found here, before hours are spent."""
     from querist.acquisition.registry import strategy
 
@@ -90,19 +116,25 @@ def _check(loaded: LoadedRecipe, data: Path) -> tuple[str, Setup]:
     device = prepare(loaded)
     with reading() as told:
         setup = set_up(loaded, data, recipe.seeds[0], told=told)
-    taught = [name for name in recipe.strategies if parse(name)]
+    taught = dict.fromkeys(lesson.strategy for lesson in lessons(loaded, out, given))
     for name in recipe.strategies:
         if name in taught:
             check(loaded, setup, name)
-        else:
+        elif not parse(name):
             strategy(name, setup.task, recipe.groups, recipe.pairs)
-    others = recipe.seeds[1:2] if taught else ()
-    if any(set_up(loaded, data, seed).split.digest() != setup.split.digest() for seed in others):
+    played = wanted(loaded, given)
+    others = recipe.seeds[1:2] if played else ()  # either all seeds share one split, or none does
+    setups = {recipe.seeds[0]: setup} | {seed: set_up(loaded, data, seed) for seed in others}
+    if taught and len({each.split.digest() for each in setups.values()}) > 1:
         raise QueristError(
-            f"{taught[0]} is trained on one starting set and played on all seeds, but each seed draws its own split: "
-            "it would have met labels of their pools",
+            f"{next(iter(taught))} is trained on one starting set and played on all seeds, but each seed draws its own "
+            "split: it would have met labels of their pools",
             "give the recipe one split for all seeds (--set problem.split_seed=0), or a single seed",
         )
+    for where, card in check_cards(loaded, setups, out, played, given).items():
+        if elsewhere := labels_elsewhere(card, setup):
+            cost = plural(elsewhere, "label")
+            say(f"{where} was trained on other data; the {cost} that took are counted with its own.")
     return device.split(":")[0], setup
 
 

@@ -9,13 +9,14 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from querist.annotate.place import Place, Said, keep_place, kept_place
 from querist.commands.run import POLICY
 from querist.commands.show import console, reading, say
 from querist.core.card import PolicyCard
 from querist.core.ledger import Ledger
 from querist.core.loop import Deployment, Event
 from querist.core.problem import Setup
-from querist.core.snapshots import make_folder
+from querist.core.snapshots import make_folder, write_atomically
 from querist.errors import QueristError
 from querist.recipes import learned
 from querist.recipes.build import People, deployment, environment, find_data, prepare, set_up
@@ -26,22 +27,10 @@ if TYPE_CHECKING:
 
 SECRET = "page.secret"  # noqa: S105 - the name of a file
 """In a run's folder: signs the cookies of those who answer, so that a page that is open survives a restart."""
+CHECKPOINT = "checkpoint.safetensors"
+"""In a run's folder: a copy of what the network began with, for a run that is killed before its first snapshot."""
 STRATEGY = "dral/sound"
 _FAREWELL = 3.0  # seconds that the page still answers when all is done, so that it can say so
-
-
-@dataclasses.dataclass(frozen=True)
-class Place:
-    """Where the page is served, see :class:`querist.annotate.serve.Address`, and to how many people at once."""
-
-    host: str = "127.0.0.1"
-    port: int = 8765
-    names: Sequence[str] = ()
-    people: int = 8
-
-    def __post_init__(self) -> None:
-        if self.people < 1:
-            raise QueristError(f"nobody can answer with --people {self.people}", "let at least 1 do so")
 
 
 def main(
@@ -51,11 +40,12 @@ def main(
     strategy: str | None = None,
     policy: str | None = None,
     checkpoint: str | None = None,
-    seed: int = 0,
-    host: str = "127.0.0.1",
-    port: int = 8765,
-    names: Sequence[str] = (),
-    people: int = 8,
+    answers_from: str | None = None,
+    seed: int | None = None,
+    host: str | None = None,
+    port: int | None = None,
+    names: Sequence[str] | None = None,
+    people: int | None = None,
     set: list[str] | None = None,
 ) -> Path:
     """Ask people, until the budget is spent or Ctrl-C; the same command goes on with what there is.
@@ -64,75 +54,142 @@ def main(
         The run's folder.
     """
     loaded = load_recipe(recipe, set or [])
-    folder, place = Path(out or f"runs/{loaded.name}-label"), Place(host, port, names, people)
+    folder, said = Path(out or f"runs/{loaded.name}-label"), Said(host, port, names, people)
     if (folder / "ledger.sqlite").exists():
-        _check_same(folder, loaded, strategy, policy, checkpoint)
-        return go_on(folder, data, place)
-    found = find_data(loaded, data)
+        _check_same(folder, loaded, strategy, policy, checkpoint, answers_from, seed)
+        return go_on(folder, data, said)
+    found, place, seed = find_data(loaded, data), said.over(Place()), seed or 0
     with _address(place) as address:
-        device = prepare(loaded)
+        device = _prepare(loaded)
         with reading() as told:
             setup = set_up(loaded, found, seed, labelled=False, told=told)
         facts = {"answers": "people", "data": str(found.absolute())}
         facts["environment"] = json.dumps(environment(device, loaded.recipe.threads))
         if checkpoint is not None:
             setup.task.load(Path(checkpoint))
-            facts["checkpoint"] = _digest(checkpoint)
+            facts["checkpoint"] = _keep_checkpoint(folder, checkpoint)
+        if answers_from is not None:
+            facts["answers_from"] = _keep_earlier(folder, answers_from, setup)
         name, card = _chosen(loaded, setup, strategy, policy)
         if card is not None:
             card.save(folder / POLICY)
+        keep_place(folder, place)
         _sit(loaded, setup, name, seed, folder, found, address, place.people, card, facts)
     return folder
 
 
-def go_on(folder: Path, data: str | None = None, place: Place | None = None) -> Path:
-    """Take up a run that people answer, with the recipe, strategy and seed it began with."""
-    about = _about(folder)
+def go_on(folder: Path, data: str | None = None, said: Said | None = None) -> Path:
+    """Take up a run that people answer, with the recipe, strategy and seed it began with, where its page was."""
+    about, started = _about(folder)
     loaded = parse_recipe(about["recipe"], about["recipe_text"])
     found = Path(data or about["data"])
     if not found.is_dir():
         raise QueristError(f"{found}: the run's data are not there any more", "name their folder with --data")
-    seed, place = int(about["seed"]), place or Place()
+    seed, place = int(about["seed"]), (said or Said()).over(kept_place(folder))
     with _address(place) as address:
-        prepare(loaded)
+        elsewhere(about, _prepare(loaded), loaded.recipe.threads)
         with reading() as told:
             setup = set_up(loaded, found, seed, labelled=False, told=told)
+        if "checkpoint" in about and not started:
+            _load_checkpoint(folder, about["checkpoint"], setup)
         card = PolicyCard.load(folder / POLICY) if "policy" in about else None
-        _sit(loaded, setup, about["strategy"], seed, folder, found, address, place.people, card)
+        keep_place(folder, place)
+        facts = {"answers_from": about["answers_from"]} if "answers_from" in about else {}
+        _sit(loaded, setup, about["strategy"], seed, folder, found, address, place.people, card, facts)
     return folder
 
 
-def _about(folder: Path) -> dict[str, str]:
-    ledger = Ledger.read(folder / "ledger.sqlite")
-    about = ledger.about
-    ledger.close()
+def elsewhere(about: Mapping[str, str], device: str, threads: int) -> None:
+    """Say so if a run began with other versions or on another device."""
+    now, then = environment(device, threads), json.loads(about.get("environment", "{}"))
+    changed = [f"{key} {then[key]} -> {now.get(key)}" for key in then if then[key] != now.get(key)]
+    if changed:
+        say(f"The run began elsewhere ({'; '.join(changed)}): it may not end bit by bit the same.", "yellow")
+
+
+def _prepare(loaded: LoadedRecipe) -> str:
+    device = prepare(loaded)
+    if loaded.recipe.device == "auto" and device == "cpu":
+        say("There is no CUDA GPU here: the network learns on the CPU.")
+    return device
+
+
+def _about(folder: Path) -> tuple[dict[str, str], bool]:
+    """What a run that people answer began with, and whether its first snapshot was written."""
+    with closing(Ledger.read(folder / "ledger.sqlite")) as ledger:
+        about, game = ledger.about, ledger.game()
+        started = game is not None and bool(ledger.closings(game["id"]))
     if about.get("answers") != "people":
         raise QueristError(f"{folder} holds a run that answers itself", "go on with 'querist resume', or choose --out")
-    return about
+    return about, started
 
 
 def _check_same(
-    folder: Path, loaded: LoadedRecipe, strategy: str | None, policy: str | None, checkpoint: str | None
+    folder: Path,
+    loaded: LoadedRecipe,
+    strategy: str | None,
+    policy: str | None,
+    checkpoint: str | None,
+    answers_from: str | None,
+    seed: int | None,
 ) -> None:
     """A command that says something else than the run began with would be ignored in silence."""
-    about = _about(folder)
-    said = {"recipe_hash": loaded.hash}
-    if strategy is not None:
-        said["strategy"] = strategy
-    if policy is not None:
-        said["policy"] = learned.find_card(policy).hash
-    if checkpoint is not None:
-        said["checkpoint"] = _digest(checkpoint)
+    about, _ = _about(folder)
+    said = {
+        "recipe_hash": loaded.hash,
+        "strategy": strategy,
+        "policy": None if policy is None else learned.find_card(policy).hash,
+        "checkpoint": None if checkpoint is None else _digest(_read(checkpoint)),
+        "answers_from": None if answers_from is None else str(Path(answers_from).absolute()),
+        "seed": None if seed is None else str(seed),
+    }
     for key, value in said.items():
-        if about.get(key) != value:
+        if value is not None and about.get(key) != value:
             raise QueristError(
                 f"{folder} holds a run with {key.replace('_', ' ')} {about.get(key)}, not {value}",
                 f"'querist resume {folder}' goes on with it; or choose another --out",
             )
 
 
-def _digest(file: str) -> str:
-    return hashlib.sha256(Path(file).read_bytes()).hexdigest()[:16]
+def _read(checkpoint: str) -> bytes:
+    try:
+        return Path(checkpoint).read_bytes()
+    except OSError as error:
+        raise QueristError(
+            f"--checkpoint {checkpoint}: cannot be read ({error.strerror})", "name the model's .safetensors file"
+        ) from error
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+def _keep_checkpoint(folder: Path, checkpoint: str) -> str:
+    """Copy it into the run; its digest, for the ledger to remember."""
+    content = _read(checkpoint)
+    write_atomically(folder / CHECKPOINT, content)
+    return _digest(content)
+
+
+def _load_checkpoint(folder: Path, digest: str, setup: Setup) -> None:
+    """What the network began with, for a run of which nothing else is kept yet."""
+    file = folder / CHECKPOINT
+    if not file.is_file() or _digest(_read(str(file))) != digest:
+        raise QueristError(
+            f"{file} is not the checkpoint that the run began with (digest {digest}), and there is no snapshot yet",
+            "nothing was asked so far: begin again in another --out",
+        )
+    setup.task.load(file)
+
+
+def _keep_earlier(folder: Path, run: str, setup: Setup) -> str:
+    """Copy the answers of an earlier run; its path, for the ledger to remember."""
+    from querist.annotate.earlier import answers_of, keep_answers
+
+    known = answers_of(Path(run), setup)
+    keep_answers(folder, known)
+    say(f"{len(known)} questions were answered in {run}: nobody is asked them again.")
+    return str(Path(run).absolute())
 
 
 def _chosen(
@@ -179,11 +236,12 @@ def _sit(
     address: "Address",
     people: int,
     card: PolicyCard | None,
-    facts: Mapping[str, str] | None = None,
+    facts: Mapping[str, str],
 ) -> None:
     """Serve the page and play."""
     from querist.annotate.background import Background
     from querist.annotate.conflicts import PairConflicts
+    from querist.annotate.earlier import EarlierAnswers, kept_answers
     from querist.annotate.gate import kept_secret
     from querist.annotate.oracle import PeopleOracle
     from querist.annotate.pair_cards import VALUES, PairCards
@@ -197,9 +255,10 @@ def _sit(
     desk = RunDesk(oracle, VALUES, cards.draw, "pairs", people=people)
     server = Server(desk, address, secret=secret, title=loaded.name, told=_invite)
     background = Background(lambda: set_up(loaded, data, seed, labelled=False).task, loaded.recipe.threads)
+    earlier = EarlierAnswers(kept_answers(folder), setup.pool, oracle) if "answers_from" in facts else oracle
     # Browsers are answered in a thread of their own; interruptions come to this one, which owns the run.
     with (
-        deployment(loaded, setup, name, seed, folder, facts, card=card, people=People(oracle, background)) as run,
+        deployment(loaded, setup, name, seed, folder, facts, card=card, people=People(earlier, background)) as run,
         ThreadPoolExecutor(1, "page") as threads,
     ):
         page = threads.submit(server.run)
@@ -207,6 +266,9 @@ def _sit(
         try:
             _tell(run, Sitting(run, oracle, desk, cards.card, PairConflicts(cards)).play())
             wait([page], _FAREWELL)
+        except QueristError:
+            say(f"All answers are kept. Should the recipe be wrong: another one, --answers-from {folder} --out NEW.")
+            raise
         finally:
             oracle.close()
             server.stop()

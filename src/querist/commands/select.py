@@ -1,17 +1,16 @@
 """``querist select``: the next batch to label, for the user's own checkpoint."""
 
-import csv
 import dataclasses
-import io
-import json
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from querist.acquisition.registry import Strategy
+from querist.annotate.batch_files import write_batch
+from querist.annotate.labelled import Labelled, find_labelled, named_units
 from querist.commands.show import reading, say
 from querist.core.capabilities import KnowsTruth, LocatesUnits
 from querist.core.ledger import Ledger, Question
@@ -19,7 +18,8 @@ from querist.core.observation import Observation
 from querist.core.oracle import SilentOracle
 from querist.core.policy import Selection
 from querist.core.problem import Setup
-from querist.core.snapshots import write_atomically
+from querist.core.questions import Asking
+from querist.core.split import Role, Split
 from querist.core.step import Game, offer
 from querist.errors import QueristError
 from querist.recipes.build import find_data, named_strategy, prepare, set_up
@@ -34,6 +34,7 @@ def main(
     strategy: str | None = None,
     policy: str | None = None,
     count: int | None = None,
+    labelled: Sequence[str] = (),
     exclude: Sequence[str] = (),
     out: str = "batch",
     seed: int = 0,
@@ -52,6 +53,8 @@ def main(
     prepare(loaded)
     with reading() as told:
         setup = set_up(loaded, found, seed, labelled=False, told=told)
+    known, left_out = find_labelled(labelled, setup), named_units(exclude, setup.pool, "--exclude")
+    setup = dataclasses.replace(setup, split=_begun(setup.split, known))
     task = setup.task
     if checkpoint is not None:
         task.load(Path(checkpoint))
@@ -65,12 +68,12 @@ def main(
             "give --checkpoint MODEL.safetensors (any model: --set problem.model.path=...), or use --strategy random",
         )
     with tempfile.TemporaryDirectory() as folder:
-        game = _game(setup, chosen, shape.count, seed, Path(folder), _excluded(exclude, setup))
-        seen = offer(game, 0)
-        selection = chosen.policy.select(seen, chosen.candidates.per_group(shape.count), game.stream("policy", 0))
+        game = _game(setup, chosen, shape.count, seed, Path(folder), known, loaded.recipe.budgets[-1])
+        _leave_out(game, left_out)
+        seen, selection = _choose(game, chosen, shape.count, known)
         game.ledger.close()
     rows = _rows(setup, seen, selection)
-    path = _write(
+    path = write_batch(
         rows,
         Path(out),
         {"recipe": loaded.name, "strategy": name, "seed": seed} | ({"policy": card.hash} if card else {}),
@@ -79,15 +82,37 @@ def main(
     return path
 
 
-def _game(setup: Setup, chosen: Strategy, count: int, seed: int, folder: Path, excluded: np.ndarray) -> Game:
-    """A game that is never charged: nothing is asked, only chosen."""
+def _begun(split: Split, known: Labelled) -> Split:
+    """The roles once it is known what is labelled from the start."""
+    roles = split.roles.copy()
+    roles[known.given] = Role.START
+    return Split(roles)
+
+
+def _game(setup: Setup, chosen: Strategy, count: int, seed: int, folder: Path, known: Labelled, budget: int) -> Game:
+    """A game that is never charged: what is labelled stands in its ledger, and nothing more is asked, only chosen.
+
+    Args:
+        setup: with the roles of what is labelled; ``chosen`` who chooses ``count`` units.
+        seed: of the candidates; ``folder`` for the ledger.
+        known: what is labelled.
+        budget: of which the batches so far took their share; more where they have spent it already.
+    """
+    pool, units = setup.pool, known.units
     ledger = Ledger.create(folder / "ledger.sqlite", {})
-    game = Game(
+    paid = int(pool.costs(units).sum())
+    given = {"start": (known.given, setup.labels_per_source)}
+    number = ledger.start_game(pool, setup.split, max(budget, paid + count), given=given)
+    if len(units):
+        asked = ledger.ask(number, 0, pool, [Asking(int(unit)) for unit in units], {})
+        for question, answer in zip(asked, known.answers, strict=True):
+            ledger.answer(question.id, answer)
+    return Game(
         ledger,
-        ledger.start_game(setup.pool, setup.split, 0),
+        number,
         0,
         seed,
-        setup.pool,
+        pool,
         setup.split,
         setup.task,
         SilentOracle(),
@@ -95,37 +120,30 @@ def _game(setup: Setup, chosen: Strategy, count: int, seed: int, folder: Path, e
         chosen.featuriser,
         count,
         0,
-        np.zeros(0, dtype=np.int64),
+        known.given,
     )
-    for number, unit in enumerate(excluded):
+
+
+def _leave_out(game: Game, units: np.ndarray) -> None:
+    """Offer none of these; they cost nothing, and nothing goes on from them, for a batch does not tell its anchors."""
+    last = game.view.last_question
+    for number, unit in enumerate(units[~game.view.was_asked(units)]):
         game.view.note_asked(Question(-1 - number, int(unit), -1, number, 0))
+    game.view.last_question = last
     if game.view.exhausted:
-        raise QueristError("every unit of the data is in an excluded batch", "there is nothing left to label")
-    return game
+        raise QueristError("every unit of the data is labelled or left out", "there is nothing left to label")
 
 
-def _excluded(files: Sequence[str], setup: Setup) -> np.ndarray:
-    """The units of earlier batches."""
-    names: set[str] = set()
-    for file in files:
-        names |= _names(Path(file))
-    return np.array(sorted(setup.pool.unit(name) for name in names), dtype=np.int64)
-
-
-def _names(path: Path) -> set[str]:
+def _choose(game: Game, chosen: Strategy, count: int, known: Labelled) -> tuple[Observation, Selection]:
+    step = 1 if len(known.units) else 0
     try:
-        text = path.read_text(encoding="utf-8")
-        if path.suffix == ".json":
-            return {row["unit"] for row in json.loads(text)["units"]}
-        table = csv.DictReader(io.StringIO(text))
-        if "unit" not in (table.fieldnames or ()):
-            raise ValueError("it has no column 'unit'")
-        return {row["unit"] for row in table}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise QueristError(
-            f"--exclude {path}: not a batch that 'querist select' wrote ({type(error).__name__}: {error})",
-            "a .json or .csv with a column 'unit'",
-        ) from error
+        seen = offer(game, step)
+    except QueristError as error:
+        if len(known) or "labels" not in error.fix:
+            raise
+        fix = f"{error.fix}; what the data folder holds labels of counts once it is named with --labelled"
+        raise QueristError(error.what, fix) from error
+    return seen, chosen.policy.select(seen, chosen.candidates.per_group(count), game.stream("policy", step))
 
 
 def _rows(setup: Setup, seen: Observation, selection: Selection) -> list[dict[str, Any]]:
@@ -139,17 +157,3 @@ def _rows(setup: Setup, seen: Observation, selection: Selection) -> list[dict[st
         score = None if selection.scores is None else round(float(selection.scores[g, j]), 6)
         rows.append({"unit": setup.pool.name(int(unit)), **place, "score": score})
     return sorted(rows, key=lambda row: -(row["score"] or 0.0))
-
-
-def _write(rows: Sequence[Mapping[str, Any]], out: Path, about: Mapping[str, Any]) -> Path:
-    if out.suffix in {".json", ".csv"}:
-        out = out.with_suffix("")
-    path = out.with_name(out.name + ".json")
-    write_atomically(path, (json.dumps({**about, "units": rows}, indent=1) + "\n").encode())
-    text = io.StringIO()
-    flat = [{**row, "box": " ".join(str(v) for v in row["box"])} if "box" in row else dict(row) for row in rows]
-    writer = csv.DictWriter(text, fieldnames=list(flat[0]) if flat else ["unit"])
-    writer.writeheader()
-    writer.writerows(flat)
-    write_atomically(out.with_name(out.name + ".csv"), text.getvalue().encode())
-    return path

@@ -76,6 +76,40 @@ class Lesson:
         return card_folder(out, self.strategy, self.policy)
 
 
+def refuse_leak(card: PolicyCard, setup: Setup, seed: int, where: str | Path) -> None:
+    """A policy must not have met labels of the pool that it is played on.
+
+    One that was trained on other data, which their hash tells, has not; one of the same data must be of the same split.
+
+    Args:
+        card: the policy; ``where`` it lies, for people.
+        setup: what it would be played on, with ``seed``.
+
+    Raises:
+        QueristError: it was trained on these data in another split; or the card does not say on what.
+    """
+    data, labels = card.training.get("data_hash"), card.training.get("labels")
+    counted = isinstance(labels, Mapping) and all(isinstance(n, int) for n in labels.values())
+    if not isinstance(data, str) or not counted:
+        raise QueristError(
+            f"{where} does not say on which data, and how many labels, it was trained: it may have met labels of this "
+            "pool",
+            "compare cards that 'querist train' or 'querist compare' wrote",
+        )
+    if data == setup.data_hash and not trained_here(card, setup):
+        raise QueristError(
+            f"{where} was trained on these data in another split than that of seed {seed}: it may have met labels of "
+            "its pool",
+            "train a policy on this split, or play the card on other data; one split for all seeds is "
+            "problem.split_seed",
+        )
+
+
+def labels_elsewhere(card: PolicyCard, setup: Setup) -> int:
+    """The labels that training a policy cost besides those that every strategy is given: all, if on other data."""
+    return 0 if card.training["data_hash"] == setup.data_hash else sum(card.training["labels"].values())
+
+
 Watcher = Callable[[Cell, Event], None]
 
 
@@ -100,12 +134,8 @@ def play_cell(loaded: LoadedRecipe, cell: Cell, data: Path, out: Path, watch: Wa
     folder = work / f"{loaded.hash}-{cell.file_name.removesuffix('.json')}"
     name = "random" if cell.strategy in (START, FULL) else cell.strategy
     card = PolicyCard.load(card_folder(out, name, cell.policy)) if parse(name) else None
-    if card is not None and not trained_here(card, setup):
-        raise QueristError(
-            f"{card_folder(out, name, cell.policy)} was trained on other data or another split than seed {cell.seed} "
-            "has: it may have met labels of its pool",
-            "train it on these (remove the card), and give the recipe one split (problem.split_seed)",
-        )
+    if card is not None:
+        refuse_leak(card, setup, cell.seed, card_folder(out, name, cell.policy))
     with deployment(loaded, setup, name, cell.seed, folder, initial=shared, card=card) as run:
         if cell.strategy in (START, FULL):
             measured = _reference(loaded, cell, setup, run, shared)
@@ -115,6 +145,8 @@ def play_cell(loaded: LoadedRecipe, cell: Cell, data: Path, out: Path, watch: Wa
                     watch(cell, event)
             measured = _measured(setup, run.ledger)
         accounts = run.ledger.given(1)
+    if card is not None and (elsewhere := labels_elsewhere(card, setup)):
+        accounts["policy"] = elsewhere
     seconds = max(measured.pop("seconds_played", 0.0), time.perf_counter() - began)
     document = _header(loaded, cell, setup) | measured | ({"policy_hash": card.hash} if card else {})
     document |= {

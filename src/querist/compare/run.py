@@ -14,6 +14,7 @@ from pathlib import Path
 from queue import Empty
 from typing import Any
 
+from querist.compare.cards import Given
 from querist.compare.cells import FULL, START, Cell, Lesson, card_folder, play_cell
 from querist.compare.evidence import device_kind
 from querist.core.card import CARD, PolicyCard
@@ -29,38 +30,54 @@ Watcher = Callable[[Job, Event | Mapping[str, Any] | None], None]
 """Told of a cell's events and of a lesson's episodes; None when either has ended."""
 
 
-def planned(loaded: LoadedRecipe) -> list[Cell]:
-    """All cells of a recipe, the references of all seeds first (their initial weights serve the others)."""
+def planned(loaded: LoadedRecipe, given: Sequence[Given] = ()) -> list[Cell]:
+    """All cells of a recipe, the references of all seeds first (their initial weights serve the others).
+
+    Args:
+        loaded: the recipe.
+        given: cards of the user: their strategies have these policies and no others.
+    """
     recipe = loaded.recipe
     cells = [Cell(START, seed) for seed in recipe.seeds]
     cells += [
         Cell(name, seed, policy)
         for seed in recipe.seeds
         for name in recipe.strategies
-        for policy in range(recipe.train.of(name))
+        for policy in range(_policies(loaded, name, given))
     ]
     return cells + [Cell(FULL, seed) for seed in recipe.seeds]
 
 
-def lessons(loaded: LoadedRecipe, out: Path) -> list[Lesson]:
+def wanted(loaded: LoadedRecipe, given: Sequence[Given] = ()) -> list[Lesson]:
+    """The policies that a recipe's learned strategies are played by, trained or given or still to be trained."""
+    names = [name for name in loaded.recipe.strategies if parse(name)]
+    return [Lesson(name, i) for name in names for i in range(_policies(loaded, name, given))]
+
+
+def lessons(loaded: LoadedRecipe, out: Path, given: Sequence[Given] = ()) -> list[Lesson]:
     """The policies that a recipe's learned strategies still need."""
-    return [lesson for lesson in _wanted(loaded) if not (lesson.folder(out) / CARD).exists()]
+    own = {one.lesson for one in given}
+    return [
+        lesson for lesson in wanted(loaded, given) if lesson not in own and not (lesson.folder(out) / CARD).exists()
+    ]
 
 
-def trained_otherwise(loaded: LoadedRecipe, out: Path) -> list[Path]:
-    """The cards there whose training was not what the recipe says now. They are played all the same."""
+def trained_otherwise(loaded: LoadedRecipe, out: Path, given: Sequence[Given] = ()) -> list[Path]:
+    """The cards there whose training was not what the recipe says now, and that nobody gave. They are played too."""
     now, found = loaded.config["train"], []
-    for lesson in _wanted(loaded):
+    own = {one.lesson for one in given}
+    for lesson in wanted(loaded, given):
         folder = lesson.folder(out)
-        was = PolicyCard.load(folder).training.get("training") if (folder / CARD).exists() else None
+        if lesson in own or not (folder / CARD).exists():
+            continue
+        was = PolicyCard.load(folder).training.get("training")
         if was is not None and any(was.get(key) != now[key] for key in now if "policies" not in key):
             found.append(folder)
     return found
 
 
-def _wanted(loaded: LoadedRecipe) -> list[Lesson]:
-    recipe = loaded.recipe
-    return [Lesson(name, i) for name in recipe.strategies if parse(name) for i in range(recipe.train.of(name))]
+def _policies(loaded: LoadedRecipe, strategy: str, given: Sequence[Given]) -> int:
+    return sum(one.lesson.strategy == strategy for one in given) or loaded.recipe.train.of(strategy)
 
 
 def teach(loaded: LoadedRecipe, lesson: Lesson, data: Path, out: Path, watch: Watcher | None = None) -> None:

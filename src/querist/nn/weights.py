@@ -16,6 +16,8 @@ from querist.errors import QueristError
 FOLDER_VARIABLE = "QUERIST_WEIGHTS"
 """Environment variable that names a folder of .safetensors files; it has no default."""
 
+_KEY = "problem.model.arguments.weights"
+"""Where a recipe says the weights of its backbone."""
 _OFFICIAL = re.compile(r"\w+_Weights\.\w+")
 _OLD_DENSE_LAYER = re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.(?=[12]\.)")
 _SHOWN = 3
@@ -66,7 +68,7 @@ def find_weights(name: str) -> Path:
     looked = " and ".join(str(place) for place in places)
     raise QueristError(
         f"weights file not found: looked for {looked}",
-        f"correct the path, or set {FOLDER_VARIABLE} to the folder that holds it",
+        f"correct the path, or set {FOLDER_VARIABLE} to the folder that holds it; --set {_KEY}=null for random ones",
     )
 
 
@@ -133,7 +135,7 @@ def _official(name: str) -> dict[str, Tensor]:
     except (OSError, RuntimeError) as error:  # URLError is an OSError, a wrong hash a RuntimeError
         raise QueristError(
             f"weights {name} could not be downloaded from {entry.url}: {error}",
-            "without a network, pass the path of a .safetensors file instead",
+            f"without a network: --set {_KEY}=FILE.safetensors (below {FOLDER_VARIABLE}), or =null for random weights",
         ) from error
     # The DenseNet files date from before torchvision renamed its layers.
     return {_OLD_DENSE_LAYER.sub(r"\1", key): tensor for key, tensor in state.items()}

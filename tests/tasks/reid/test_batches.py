@@ -114,6 +114,11 @@ def test_answers_must_be_booleans(task):
     ("wrong", "words"),
     [
         ({"batch": 2, "per_person": 2}, "3 images"),
+        ({"batch": 3, "per_person": 2}, "3 images"),
+        ({"batch": 4, "per_person": 2, "replay": 0.5}, "room for a triplet"),
+        ({"batch": 12, "replay": 0.9}, "room for a triplet"),
+        ({"batch": 12, "replay": 0.9, "closure": True}, "room for a triplet"),
+        ({"replay": float("nan")}, r"replay must lie in \[0, 1\]"),
         ({"margin": -0.1}, "margin"),
         ({"per_person": 1}, "per_person"),
         ({"per_person": 65}, "per_person"),
@@ -126,6 +131,15 @@ def test_answers_must_be_booleans(task):
 def test_numbers_out_of_range_are_refused(wrong, words):
     with pytest.raises(QueristError, match=words):
         Training(**wrong)
+
+
+@pytest.mark.parametrize("closure", [False, True])
+@pytest.mark.parametrize(
+    "sizes", [{"batch": 3, "per_person": 3}, {"batch": 5, "per_person": 2}, {"batch": 7, "replay": 0.4}]
+)
+def test_the_smallest_batches_that_are_taken_show_what_was_answered(task, sizes, closure):
+    _, shown = batches(task, Training(closure=closure, **sizes), steps=1)
+    assert (shown[0].people < 0).any()
 
 
 def test_updates_between_questions_have_no_classifier():

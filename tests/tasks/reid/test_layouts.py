@@ -154,6 +154,7 @@ HEAD = "path,person,camera,split"
         ((HEAD, "/etc/hosts,1,1,train"), r"line 2: the path '/etc/hosts' is not one inside"),
         ((HEAD, ",1,1,train"), r"line 2: the path '' is not one inside"),
         ((HEAD, "x.png,1,1,train"), r"line 2: there is no file .*x\.png"),
+        ((HEAD, "x" * 5000 + ".png,1,1,train"), "line 2: there is no file"),
         ((HEAD, "x.jpg,1,1,train", "./x.jpg,1,1,train"), r"line 3: \./x\.jpg was listed in line 2 already"),
         ((HEAD, "x.jpg,1,1,query", "x.jpg,1,2,gallery"), r"line 3: x\.jpg was listed in line 2 already"),
         (("path,camera,split", "x.jpg,1,gallery", "y.jpg,1,query"), r"person is -2 \(unknown\), .* in query"),

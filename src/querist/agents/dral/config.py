@@ -99,7 +99,6 @@ SOUND = Dral()
 
 FAITHFUL = Dral(
     network="matrix",
-    shells=1,
     keep_given=False,
     scale="graph",
     no_negative="stranger",

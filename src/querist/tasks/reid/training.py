@@ -16,7 +16,7 @@ class Training:
 
     Args:
         optimiser: its kind, rate and schedule.
-        batch: images per optimiser step.
+        batch: images per optimiser step; rounded down to whole people.
         margin: of the triplet loss, in units of Euclidean distance between vectors of unit length.
         per_person: images of each given person in a batch (the K of P x K sampling).
         identity: weight of the cross-entropy over known people, beside the triplet loss with weight 1.
@@ -46,13 +46,17 @@ class Training:
     augmentation: Augmentation = field(default_factory=Augmentation)
 
     def __post_init__(self) -> None:
+        most = self.people if self.per_person >= 2 else 0
+        others = most - round(most * self.replay) if 0 <= self.replay <= 1 else 0  # as batches share them out
         ranges = {
-            "a batch holds 3 images or more": self.batch >= 3,
-            "margin must not be negative": self.margin >= 0,
             "per_person must be at least 2 and fit into a batch": 2 <= self.per_person <= self.batch,
+            "a batch must hold 3 images or more, per_person of each person": most * self.per_person >= 3,
+            "margin must not be negative": self.margin >= 0,
             "identity must not be negative": self.identity >= 0,
             "smoothing must lie in [0, 1)": 0 <= self.smoothing < 1,
             "replay must lie in [0, 1]": 0 <= self.replay <= 1,
+            "replay must leave answers room for a triplet, or with closure for a person; or be 1": self.replay == 1
+            or others * self.per_person >= (1 if self.closure else 3),
             "triplets_per_anchor must be at least 1": self.triplets_per_anchor >= 1,
         }
         for rule, kept in ranges.items():

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from querist.errors import QueristError
+from querist.errors import QueristError, UnlabelledError
 
 
 class Indexed(Protocol):
@@ -79,7 +79,7 @@ class SegmentationData:
     def mask(self, source: int) -> np.ndarray:
         """(H, W) uint8 of class ids or void."""
         if self.masks is None:
-            raise QueristError(f"{self.names[int(source)]!r} has no mask", "this needs labelled data")
+            raise UnlabelledError(f"{self.names[int(source)]!r} has no mask", "this needs labelled data")
         mask = np.asarray(self.masks[int(source)])
         if mask.shape != self.size:
             raise QueristError(

@@ -20,6 +20,7 @@ from querist.tasks.segmentation.data import Chain, SegmentationData
 from querist.tasks.segmentation.grid import Grid
 from querist.tasks.segmentation.layouts import read
 from querist.tasks.segmentation.listing import Listing, require_masks
+from querist.tasks.segmentation.masks_on_demand import masks_on_demand
 from querist.tasks.segmentation.task import SegmentationTask
 from querist.tasks.segmentation.training import Schedule
 
@@ -99,7 +100,7 @@ class RegionProblem(Problem):
         everything = SegmentationData(
             names,
             Chain([arrays.images for arrays in splits.values()]),
-            Chain(masks) if labelled else None,
+            Chain(masks) if labelled else masks_on_demand(listing.splits[self.pool], self.image, classes),
             classes.names,
             classes.void,
             classes.colours,
