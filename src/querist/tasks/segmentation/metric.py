@@ -1,6 +1,7 @@
-"""Mean intersection over union in percent, over the whole set at once."""
+"""Mean intersection over union in percent, over the whole set at once, and a smooth companion of it."""
 
 import functools
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -8,7 +9,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from querist.core.evaluation import Evaluation
-from querist.kernels.confusion import intersection_over_union, mean_iou
+from querist.errors import QueristError
+from querist.kernels.confusion import confusion_counts, intersection_over_union, mean_iou
+from querist.tasks.segmentation.worth import Sight
 
 
 def _square(statistics: np.ndarray, classes: int) -> np.ndarray:
@@ -79,3 +82,37 @@ def _smooth_parts(statistics: np.ndarray) -> np.ndarray:
 def _smooth(statistics: np.ndarray) -> np.ndarray:
     weights = np.sqrt(np.split(statistics, 2, axis=-1)[1])
     return np.nansum(_smooth_parts(statistics) * weights, axis=-1) / weights.sum(axis=-1)
+
+
+def mean_iou_of(sight: Sight, sources: np.ndarray, classes: int) -> Evaluation:
+    """:func:`evaluation` of a model on labelled images."""
+
+    def counts(logits: Tensor, truth: Tensor) -> np.ndarray:
+        return confusion_counts(logits.argmax(dim=1), truth, classes, sight.data.void_id).cpu().numpy()
+
+    return evaluation(sources, _measured(sight, sources, counts))
+
+
+def smooth_loss_of(sight: Sight, sources: np.ndarray, classes: int) -> Evaluation:
+    """:func:`smooth_evaluation` of a model on labelled images."""
+
+    def losses(logits: Tensor, truth: Tensor) -> np.ndarray:
+        return pixel_losses(logits, truth, classes, sight.data.void_id)
+
+    return smooth_evaluation(sources, _measured(sight, sources, losses))
+
+
+def _measured(sight: Sight, sources: np.ndarray, statistics: Callable[[Tensor, Tensor], np.ndarray]) -> np.ndarray:
+    """(n, ...) of logits (B, C, H, W) and true masks (B, H, W)."""
+    found = []
+    with torch.inference_mode():
+        for batch, images in sight.batches(sources):
+            truth = torch.from_numpy(np.stack([sight.data.mask(s) for s in batch])).to(images.device)
+            found.append(statistics(sight.model(images), truth))
+    if not any(part.any() for part in found):
+        first = sight.data.names[sources[0]] if len(sources) else "there are none"
+        raise QueristError(
+            f"not one pixel of the {len(sources)} images to measure on is labelled (the first: {first})",
+            "measure on a split with masks; those of Cityscapes' public test split are void",
+        )
+    return np.concatenate(found)

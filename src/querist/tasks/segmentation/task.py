@@ -22,7 +22,6 @@ from querist.core.capabilities import (
 from querist.core.evaluation import Evaluation
 from querist.core.task import Phase, Task
 from querist.errors import QueristError
-from querist.kernels.confusion import confusion_counts
 from querist.kernels.uncertainty import PixelUncertainty, pixel_uncertainty
 from querist.nn.runtime import arrays_to_state, resolve_device, seeded, state_to_arrays, torch_generator
 from querist.nn.weights import load_model, save_model
@@ -31,7 +30,7 @@ from querist.tasks.segmentation.data import SegmentationData
 from querist.tasks.segmentation.description import RegionDescriber, SplitsAtTheHead, split_model
 from querist.tasks.segmentation.grid import Grid
 from querist.tasks.segmentation.influence import region_influence
-from querist.tasks.segmentation.metric import evaluation, pixel_losses, smooth_evaluation
+from querist.tasks.segmentation.metric import mean_iou_of, smooth_loss_of
 from querist.tasks.segmentation.pictures import region_picture, region_place
 from querist.tasks.segmentation.readout import ReadoutTask
 from querist.tasks.segmentation.still import StillTask
@@ -183,33 +182,11 @@ class SegmentationTask(Task):
         return found
 
     def evaluate(self, sources: np.ndarray) -> Evaluation:
-        def counts(logits: Tensor, truth: Tensor) -> np.ndarray:
-            return confusion_counts(logits.argmax(dim=1), truth, len(self.parts), self.data.void_id).cpu().numpy()
-
-        return evaluation(sources, self._measured(sources, counts))
+        return mean_iou_of(self.sight, sources, len(self.parts))
 
     def evaluate_smoothly(self, sources: np.ndarray) -> Evaluation:
         """See :class:`~querist.core.capabilities.EvaluatesSmoothly`: by the cross-entropy."""
-
-        def losses(logits: Tensor, truth: Tensor) -> np.ndarray:
-            return pixel_losses(logits, truth, len(self.parts), self.data.void_id)
-
-        return smooth_evaluation(sources, self._measured(sources, losses))
-
-    def _measured(self, sources: np.ndarray, statistics: Callable[[Tensor, Tensor], np.ndarray]) -> np.ndarray:
-        """(n, ...) of logits (B, C, H, W) and true masks (B, H, W)."""
-        found = []
-        with torch.inference_mode():
-            for batch, images in self._batches(sources):
-                truth = torch.from_numpy(np.stack([self.data.mask(s) for s in batch])).to(self._device)
-                found.append(statistics(self.model(images), truth))
-        if not any(part.any() for part in found):
-            first = self.data.names[sources[0]] if len(sources) else "there are none"
-            raise QueristError(
-                f"not one pixel of the {len(sources)} images to measure on is labelled (the first: {first})",
-                "measure on a split with masks; those of Cityscapes' public test split are void",
-            )
-        return np.concatenate(found)
+        return smooth_loss_of(self.sight, sources, len(self.parts))
 
     # Capabilities -------------------------------------------------------------------------------------------------
 
