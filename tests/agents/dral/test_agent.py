@@ -27,7 +27,7 @@ def tensors_equal(one, other):
 
 
 def test_what_is_rewarded_is_learned(tmp_path):
-    """With a model it was not trained with and people halved anew: the mean reward of a question is a third above chance or more."""
+    """By a model it was not trained with, people halved anew: the mean reward is a third above chance or more."""
     stage = pair_stage(tmp_path, ToyPairs(people=40, width=8, noise=0.6), unseen=True)
     card = AGENT.train("sound", QUICK, stage, 0)
     assert len(card.check["policy"]) == len(card.check["random"]) == 2
