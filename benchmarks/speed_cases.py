@@ -245,8 +245,15 @@ BENCHMARKS = (
     Benchmark("pair-question", "only ranking all crops beside its anchor", question),
     Benchmark("pair-refresh", "all distances at once, then topk", refresh),
     Benchmark("cmc-map", "a loop over queries", cmc),
-    Benchmark("pose-observation", "its matrix products alone", observation, repeats=2),
-    Benchmark("pose-millions", "only reading the file", millions, Limits(peak_mb=4096), repeats=1, on_request=True),
+    Benchmark("pose-observation", "its matrix products alone", observation, Limits(seconds=45), repeats=2),
+    Benchmark(
+        "pose-millions",
+        "only reading the files",
+        millions,
+        Limits(seconds=900, peak_mb=4096),
+        repeats=1,
+        on_request=True,
+    ),
     Benchmark("pose-team", "the context beside every image", team),
     Benchmark("egl-head", "a backward pass for each pair", gradients),
 )

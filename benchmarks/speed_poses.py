@@ -3,172 +3,213 @@
 The large observation is timed on request only: python benchmarks/speed.py --only pose-millions
 """
 
+import math
+import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+import weakref
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from querist.agents.matal import config
+from querist.agents.matal.features import MatalFeaturiser
 from querist.agents.matal.network import TeamQ
+from querist.agents.matal.spaces import APPEARANCE, FIELDS, POSE, Seen, Spaces, calibrate
 from querist.agents.matal.team import choose
-from querist.kernels.cosines import cosine_histograms, landmark_error, largest_cosines, quantile_edges
-from querist.kernels.kinematic_chain import chain_features, space_columns
-from querist.kernels.mmd import discrepancy, median_bandwidth
-from querist.kernels.random_features import (
-    characteristic_discrepancy,
-    characteristic_sums,
-    discrepancy_error,
-    gaussian_frequencies,
-)
+from querist.core.answers import Labels
+from querist.core.candidates import GlobalPool
+from querist.core.evaluation import Evaluation
+from querist.core.ledger import Ledger
+from querist.core.observation import Field, Observation
+from querist.core.oracle import SimulatedOracle
+from querist.core.pool import ColumnarPool
+from querist.core.split import Role, Split
+from querist.core.step import Game, offer
+from querist.core.task import Task
+from querist.kernels.cosines import cosine_histograms, landmark_error
+from querist.kernels.random_features import discrepancy_error
 from querist.nn.runtime import seeded
 from querist.tasks.pose.expected_gradients import ExpectedGradients
 from querist.tasks.pose.heat_map_network import HeatMapNetwork
 from querist.tasks.pose.skeletons import HAND21
 from speed_measure import Case
 
-LABELLED, LANDMARKS, FREQUENCIES, BINS, LOOKS = 5_000, 2_048, 1_024, 10, 128
+LABELLED, LANDMARKS, FREQUENCIES, LOOKS = 5_000, 2_048, 1_024, 128
+JOINTS, DIMENSIONS = len(HAND21), 3
 SAMPLE, ROWS = 2_000, 50_000
-COLUMNS = space_columns(len(HAND21.bone_array), HAND21.part_bones)
 
 
-class Seen(NamedTuple):
-    """An observation: 8 discrepancies, (n, 7) novelties and (n, 7, bins) histograms."""
+class Filed(Task):
+    """Hands whose estimated poses and appearances lie in files; there is no model, and nothing is learned.
 
-    gaps: Tensor
-    novelty: Tensor
-    density: Tensor
+    Args:
+        folder: where; it is filled.
+        images: of the pool; ``labelled`` ones, which differ a little, come after them.
+    """
+
+    bones, part_bones = HAND21.bone_array, HAND21.part_bones
+    fields = {POSE: Field(POSE, (JOINTS * DIMENSIONS,)), APPEARANCE: Field(APPEARANCE, (LOOKS,), 0.0, math.inf)}  # noqa: RUF012
+
+    def __init__(self, folder: Path, images: int, labelled: int) -> None:
+        self._folder, n = folder, images + labelled
+        self.pool = ColumnarPool([f"{i:07d}" for i in range(n)])
+        for name, field in self.fields.items():
+            np.lib.format.open_memmap(self._file(name), "w+", np.float32, (n, field.size)).flush()
+        for start in range(0, images, ROWS):
+            self._write(start, _hands(min(ROWS, images - start), 1_000 + start, 0.0))
+        self._write(images, _hands(labelled, 1, 0.3))
+
+    def _file(self, name: str) -> Path:
+        return self._folder / f"{name}.npy"
+
+    def _write(self, start: int, tables: Mapping[str, np.ndarray]) -> None:
+        for name, table in tables.items():
+            np.load(self._file(name), mmap_mode="r+")[start : start + len(table)] = table
+
+    def describe(self, units: np.ndarray, fields: Sequence[str], rng: np.random.Generator) -> dict[str, np.ndarray]:
+        """Maps the files anew: pages that were read long ago do not count as this process's memory."""
+        return {name: np.load(self._file(name), mmap_mode="r")[units] for name in fields}
+
+    def truth(self, units: np.ndarray) -> list[np.ndarray]:
+        poses = np.load(self._file(POSE), mmap_mode="r")[units]
+        return list(poses.reshape(len(units), JOINTS, DIMENSIONS))
+
+    def joints(self, units: np.ndarray, answers: Sequence[np.ndarray]) -> np.ndarray:
+        return np.stack(answers)
+
+    def fit(self, labels: Labels, **_: Any) -> dict[str, float]:
+        return {}
+
+    def predict(self, sources: np.ndarray) -> Iterator[tuple[np.ndarray, Any]]:
+        yield sources, None
+
+    def evaluate(self, sources: np.ndarray) -> Evaluation:
+        return Evaluation(sources, np.ones((len(sources), 1)), lambda s: s[..., 0], lambda s: s)
+
+    def snapshot(self) -> dict[str, np.ndarray]:
+        return {}
+
+    def restore(self, snapshot: Mapping[str, np.ndarray]) -> None: ...
+
+    def save(self, path: Path) -> None: ...
+
+    def load(self, path: Path) -> None: ...
+
+
+def _hands(count: int, seed: int, shift: float) -> dict[str, np.ndarray]:
+    """(n, 63) poses and (n, 128) appearances, float32, of hands that bend in ten ways."""
+    ways = np.random.default_rng(99)
+    mean, bend = ways.normal(size=JOINTS * DIMENSIONS), ways.normal(size=(10, JOINTS * DIMENSIONS))
+    looks = ways.normal(size=(10, LOOKS))
+    drawn = np.random.default_rng(seed)
+    bent = drawn.normal(shift, 1, (count, 10))
+    joints = mean + 0.4 * bent @ bend + 0.05 * drawn.normal(size=(count, len(mean)))
+    appearance = np.maximum(bent @ looks, 0) + 0.1 * drawn.random((count, LOOKS))
+    return {POSE: joints.astype(np.float32), APPEARANCE: appearance.astype(np.float32)}
 
 
 class Scene:
-    """Hands of two kinds: what is labelled differs a little from what is not.
+    """The first step of a deployment that offers all of a pool.
 
     Args:
-        labelled: how many are.
+        images: of the pool; ``labelled`` from the start.
         landmarks: unlabelled ones against which the histograms are taken.
         frequencies: of the random features.
     """
 
-    def __init__(self, labelled: int = LABELLED, landmarks: int = LANDMARKS, frequencies: int = FREQUENCIES) -> None:
-        self.labelled = _hands(labelled, 1, 0.3)
-        self.landmarks = _hands(landmarks, 2, 0.0)[1]
-        self.edges = quantile_edges(self.landmarks[:500], COLUMNS, BINS)
-        known = self.labelled[1][:500]
-        self.bandwidths = [median_bandwidth(self.labelled[0][:500])]
-        self.bandwidths += [median_bandwidth(known[:, where]) for where in COLUMNS]
-        widths = [LOOKS, *(c.stop - c.start for c in COLUMNS)]
-        self.frequencies = [
-            gaussian_frequencies(width, frequencies, σ2, np.random.default_rng(place))
-            for place, (width, σ2) in enumerate(zip(widths, self.bandwidths, strict=True))
-        ]
-        self.known_sums = self.sums(*self.labelled)
+    def __init__(
+        self, images: int, labelled: int = LABELLED, landmarks: int = LANDMARKS, frequencies: int = FREQUENCIES
+    ) -> None:
+        self.images, folder = images, Path(tempfile.mkdtemp())
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)  # 1.7 GB of 2.2 million hands
+        self.task = Filed(folder, images, labelled)
+        seen = replace(config.SOUND, appearance="seen", landmarks=landmarks, frequencies=frequencies)
+        self.spaces, self.given = Spaces(self.task), np.arange(images, images + labelled)
+        calibration = calibrate(self.spaces, self.task, self.given, seen, 0)
+        self.eyes = MatalFeaturiser(self.task, seen, calibration)
+        self.exact = MatalFeaturiser(self.task, replace(seen, gap="exact"), calibration)
+        split = Split(np.repeat([Role.POOL, Role.START], [images, labelled]).astype(np.int8))
+        ledger = Ledger.create(folder / "ledger.sqlite", {})
+        number = ledger.start_game(self.task.pool, split, 1_000)
+        self.game = Game(
+            ledger, number, 0, 0, self.task.pool, split, self.task, SimulatedOracle(self.task), GlobalPool(), self.eyes,
+            40, 0, self.given,
+        )  # fmt: skip
 
-    def sums(self, looks: Tensor, topology: Tensor) -> Tensor:
-        """(8, 2, frequencies): what a discrepancy needs of a set; those of two sets add up."""
-        first = characteristic_sums(looks, [slice(None)], self.frequencies[:1])
-        return torch.cat([first, characteristic_sums(topology, COLUMNS, self.frequencies[1:])])
+    def observe(self) -> Observation:
+        """What a policy is shown: (1, n, 205) of the images, read from the files block by block, and 9 of the state."""
+        return offer(self.game, 0)
 
-    def observe(self, blocks: Iterator[tuple[Tensor, Tensor]]) -> Seen:
-        """Everything about unlabelled hands that come in blocks of (appearance, topology)."""
-        sums, n = torch.zeros_like(self.known_sums), 0
-        novelty, density = [], []
-        for looks, topology in blocks:
-            sums += self.sums(looks, topology)
-            n += len(looks)
-            novelty.append(largest_cosines(topology, self.labelled[1], COLUMNS))
-            density.append(cosine_histograms(topology, self.landmarks, COLUMNS, self.edges))
-        gaps = characteristic_discrepancy(self.known_sums, len(self.labelled[0]), sums, n)
-        return Seen(gaps, torch.cat(novelty), torch.cat(density))
+    def blocks(self) -> Iterator[np.ndarray]:
+        """All images of the pool, in runs."""
+        for start in range(0, self.images, ROWS):
+            yield np.arange(start, min(start + ROWS, self.images))
 
-    def tell_errors(self, looks: Tensor, topology: Tensor) -> None:
-        """Prints approximate beside exact values on a subsample of both sides."""
-        some = [(a[:SAMPLE], b[:SAMPLE]) for a, b in ((looks, topology), self.labelled)]
-        near = [self.sums(*side) for side in some]
-        about = characteristic_discrepancy(near[1], len(some[1][0]), near[0], len(some[0][0])).tolist()
-        pairs = [(some[1][0], some[0][0]), *((some[1][1][:, where], some[0][1][:, where]) for where in COLUMNS)]
-        exact = [discrepancy(known, other, σ2) for (known, other), σ2 in zip(pairs, self.bandwidths, strict=True)]
-        rows = some[0][1]
-        counted = [cosine_histograms(rows, set_, COLUMNS, self.edges) for set_ in (self.landmarks, topology[:20_000])]
-        off = (counted[0] - counted[1]).cumsum(dim=2).abs().amax(dim=2)
-        print(f"  on {len(rows)} x {len(some[1][0])} hands, approximate (exact):", file=sys.stderr)
+    def seen(self, units: np.ndarray) -> Seen:
+        """Poses, appearances and topologies."""
+        return self.spaces.seen(self.task, [units], np.random.default_rng(0))[0]
+
+    def near_enough(self, *_: Any) -> bool:
+        """Whether a subsample of what is offered keeps the bounds; prints approximate beside exact values."""
+        offered = GlobalPool(SAMPLE).build(self.game, 0)
+        about, exact = (eyes.observe(self.game, offered, 0).state[:-1] for eyes in (self.eyes, self.exact))
+        print(f"  {offered.units.size} of the hands, {len(self.given)} labelled, approximate (exact):", file=sys.stderr)
         words = ", ".join(f"{a:.4f} ({b:.4f})" for a, b in zip(about, exact, strict=True))
-        bound = discrepancy_error(self.frequencies[0].shape[1])
-        print(f"  discrepancies {words}; bound {bound:.3f}", file=sys.stderr)
-        bound = landmark_error(len(self.landmarks))
+        most = discrepancy_error(self.eyes.settings.frequencies)
+        print(f"  discrepancies {words}; bound {most:.3f}", file=sys.stderr)
+        topology = self.seen(np.arange(min(20_000, self.images))).topology
+        edges, columns = torch.from_numpy(self.eyes.calibration.edges), self.spaces.columns
+        few = topology[-self.eyes.settings.landmarks :]
+        counted = [cosine_histograms(topology[:SAMPLE], others, columns, edges) for others in (few, topology)]
+        off = (counted[0] - counted[1]).cumsum(dim=2).abs().amax(dim=2)
+        bound = landmark_error(len(few))
         within = float((off <= bound).float().mean())
         print(
-            f"  shares of cosines against {len(topology[:20_000])} hands: off by {float(off.median()):.4f} in the "
-            f"median, {float(off.max()):.4f} at most; {within:.1%} within {bound:.3f}, the bound of 95 %",
+            f"  shares of cosines against {len(topology)} hands: off by {float(off.median()):.4f} in the median, "
+            f"{float(off.max()):.4f} at most; {within:.1%} within {bound:.3f}, the bound of 95 %",
             file=sys.stderr,
         )
-
-
-def _hands(count: int, seed: int, shift: float) -> tuple[Tensor, Tensor]:
-    """(n, 128) appearances and (n, 275) topologies of hands that bend in ten ways."""
-    ways = np.random.default_rng(99)
-    mean, bend = ways.normal(size=63), ways.normal(size=(10, 63))
-    looks = ways.normal(size=(10, LOOKS))
-    drawn = np.random.default_rng(seed)
-    bent = drawn.normal(shift, 1, (count, 10))
-    joints = mean + 0.4 * bent @ bend + 0.05 * drawn.normal(size=(count, 63))
-    pose = torch.from_numpy(joints.reshape(count, 21, 3).astype(np.float32))
-    appearance = torch.from_numpy((np.maximum(bent @ looks, 0) + 0.1 * drawn.random((count, LOOKS))).astype(np.float32))
-    return appearance, chain_features(pose, torch.from_numpy(HAND21.bone_array), HAND21.part_bones)
+        return bool((np.abs(about - exact) <= most).all()) and within >= 0.95
 
 
 def observation(quick: bool) -> tuple[str, Case]:
-    """8 discrepancies, 7 novelties and 7 histograms of hands in memory."""
-    n = 4_000 if quick else 100_000
-    scene = Scene(500, 500, 256) if quick else Scene()
-    hands = _hands(n, 3, 0.0)
-    scene.tell_errors(*hands)
-
-    case = Case(lambda: scene.observe(iter([hands])), lambda: _products(scene, *hands))
-    return f"{n}x275, {len(scene.labelled[0])} labelled", case
+    """8 discrepancies, and of each hand 7 novelties, 7 histograms and its appearance."""
+    scene = Scene(4_000, 500, 500, 256) if quick else Scene(100_000)
+    known = scene.seen(scene.given).topology
+    _, looks, topology = scene.seen(np.arange(scene.images))
+    case = Case(scene.observe, lambda: _products(scene, known, looks, topology), agree=scene.near_enough)
+    return f"{scene.images}x275, {len(known)} labelled, memory map", case
 
 
-def _products(scene: Scene, looks: Tensor, topology: Tensor) -> None:
+def _products(scene: Scene, known: Tensor, looks: Tensor, topology: Tensor) -> None:
     """What of it is plain matrix products, block by block: no cosine, sine, maximum or histogram."""
+    settings, columns = scene.eyes.settings, scene.spaces.columns
+    landmarks, generator = topology[: settings.landmarks], torch.Generator().manual_seed(0)
+    widths = [LOOKS, *(where.stop - where.start for where in columns)]
+    frequencies = [torch.randn(width, settings.frequencies, generator=generator) for width in widths]
     for some, rows in zip(looks.split(512), topology.split(512), strict=True):
-        some @ scene.frequencies[0]
-        for where, ω in zip(COLUMNS, scene.frequencies[1:], strict=True):
-            for others in (ω, scene.labelled[1][:, where].T, scene.landmarks[:, where].T):
+        some @ frequencies[0]
+        for where, ω in zip(columns, frequencies[1:], strict=True):
+            for others in (ω, known[:, where].T, landmarks[:, where].T):
                 rows[:, where] @ others
 
 
 def millions(quick: bool) -> tuple[str, Case]:
-    """As :func:`observation`, of more hands than one wants in memory; the reference is one reading of the file."""
-    n = 20_000 if quick else 2_200_000
-    scene, kept = Scene(), tempfile.TemporaryDirectory()  # 3.5 GB, gone when nobody holds it any more
-    folder = Path(kept.name)
-    files = {"looks": LOOKS, "topology": COLUMNS[-1].stop}
-    for name, width in files.items():
-        np.lib.format.open_memmap(folder / f"{name}.npy", "w+", np.float32, (n, width)).flush()
-    for start in range(0, n, ROWS):
-        made = _hands(min(ROWS, n - start), 1_000 + start, 0.0)
-        for name, table in zip(files, made, strict=True):
-            np.load(folder / f"{name}.npy", mmap_mode="r+")[start : start + len(table)] = table
-    scene.tell_errors(*next(_blocks(folder, min(n, ROWS))))
-
-    def ours() -> Seen:
-        return scene.observe(_blocks(Path(kept.name), n))
+    """As :func:`observation`, of more hands than one wants in memory; the reference is one reading of the files."""
+    scene = Scene(20_000 if quick else 2_200_000)
 
     def read() -> float:
-        return sum(float(a.sum() + b.sum()) for a, b in _blocks(Path(kept.name), n))
+        rng = np.random.default_rng(0)
+        tables = (table for some in scene.blocks() for table in scene.task.describe(some, FIELDS, rng).values())
+        return sum(float(table.sum()) for table in tables)
 
-    return f"{n}x275, {LABELLED} labelled, memory map", Case(ours, read)
-
-
-def _blocks(folder: Path, n: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Maps the files anew for each block: pages that were read long ago do not count as this process's memory."""
-    for start in range(0, n, ROWS):
-        tables = [np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("looks", "topology")]
-        looks, topology = (torch.from_numpy(table[start : start + ROWS].copy()) for table in tables)
-        yield looks, topology
+    return f"{scene.images}x275, {LABELLED} labelled, memory map", Case(scene.observe, read, agree=scene.near_enough)
 
 
 def team(quick: bool) -> tuple[str, Case]:

@@ -72,9 +72,7 @@ def truth(data, run, question):
     """What a person says who knows everybody, and cannot tell every seventh time."""
     if question % 7 == 0:
         return "unknown"
-    pool = run.parts.pool
-    unit = next(q.unit for q in run.lines.questions if q.id == question)
-    one, other = data.persons[pool.sources(np.array([unit]))[0]]
+    one, other = data.persons[run.parts.pool.sources(np.array([run.lines.question(question).unit]))[0]]
     return "same" if one == other else "different"
 
 

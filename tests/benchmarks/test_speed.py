@@ -3,6 +3,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -10,6 +11,7 @@ FOLDER = Path(__file__).parents[2] / "benchmarks"
 sys.path.insert(0, str(FOLDER))  # the benchmarks are scripts, not a package
 
 import speed  # noqa: E402
+import speed_poses  # noqa: E402
 import speed_ralis  # noqa: E402
 from speed_cases import BENCHMARKS, Limits  # noqa: E402
 from speed_measure import Case, compare, extra_memory_mb  # noqa: E402
@@ -140,6 +142,28 @@ def test_what_ralis_was_asked_for():
     limits = {benchmark.name: benchmark.limits for benchmark in BENCHMARKS}
     assert limits["ralis-features"] == Limits(ratio=1 / 20, seconds=8, peak_mb=1024)
     assert limits["ralis-episodes"] == Limits(seconds=3600)
+
+
+def test_what_matal_was_asked_for():
+    """100,000 images in 45 s; 2.2 million from a file in a quarter of an hour and 4 GB."""
+    limits = {benchmark.name: benchmark.limits for benchmark in BENCHMARKS}
+    assert limits["pose-observation"] == Limits(seconds=45)
+    assert limits["pose-millions"] == Limits(seconds=900, peak_mb=4096)
+
+
+def test_what_matal_sees_is_read_from_files(monkeypatch, capsys):
+    """Which are written in runs; every image keeps its own numbers."""
+    monkeypatch.setattr(speed_poses, "ROWS", 25)
+    scene = speed_poses.Scene(60, labelled=20, landmarks=10, frequencies=16)
+    seen = scene.observe()
+    units = seen.groups.units[0]
+    assert sorted(units) == list(range(60)) == np.concatenate(list(scene.blocks())).tolist()
+    assert seen.candidates.shape == (1, 60, 205)
+    assert seen.state.shape == (9,)
+    np.testing.assert_array_equal(seen.field("appearance")[0], scene.seen(units).looks)
+    assert len(np.unique(scene.seen(np.arange(80)).poses.reshape(80, -1), axis=0)) == 80
+    assert scene.near_enough()
+    assert "60 of the hands, 20 labelled" in capsys.readouterr().err
 
 
 def test_an_unknown_name_is_refused(monkeypatch, capsys):

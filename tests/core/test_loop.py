@@ -145,19 +145,33 @@ def test_a_budget_beyond_the_pool_is_refused(deploy):
         deploy(plan=type(PLAN)(**{**vars(PLAN), "marks": (8, 49)}))
 
 
-def test_a_game_with_nothing_left_to_offer_ends_and_fills_the_marks(deploy, monkeypatch):
+def test_a_game_with_nothing_left_to_offer_ends_and_measures_what_was_spent(deploy, tmp_path, monkeypatch):
     """As an implicit pool does, whose size says nothing of what its candidates still offer."""
     build = GlobalPool.build
     nothing = Groups(np.zeros((1, 0), dtype=np.int64), np.zeros((1, 0), dtype=bool))
     monkeypatch.setattr(GlobalPool, "build", lambda self, game, step: build(self, game, step) if step < 3 else nothing)
-    plan = type(PLAN)(**{**vars(PLAN), "marks": (8, 40)})
+    plan = replace(PLAN, marks=(8, 28, 40))
     with deploy(plan=plan) as run:
         events = list(run.play())
-        assert events[-1].kind == "done"
+        assert (events[-1].kind, events[-1].spent, events[-1].details) == ("done", 12, {"exhausted": True})
         assert run.ledger.money(1) == (12, 40)
-        assert [e.spent for e in events if e.kind == "mark"] == [8, 40]
+        assert [e.spent for e in events if e.kind == "mark"] == [8, 12]
+        assert {row["labels"] for row in run.ledger.evaluations(1)} == {8, 12}
+        bought = [e["details"]["bought"] for e in run.ledger.evaluations(1) if e["part"] == "account"]
+        assert [sum(b) for b in bought] == [8, 12]
+    models = sorted(path.name for path in (tmp_path / "run" / "models").iterdir())
+    assert models == ["labels-000008.safetensors", "labels-000012.safetensors"]
     with deploy(plan=plan) as run:
         assert [event.kind for event in run.play()] == ["done"]
+
+
+def test_a_game_that_ends_at_a_mark_measures_it_once(deploy, monkeypatch):
+    build = GlobalPool.build
+    nothing = Groups(np.zeros((1, 0), dtype=np.int64), np.zeros((1, 0), dtype=bool))
+    monkeypatch.setattr(GlobalPool, "build", lambda self, game, step: build(self, game, step) if step < 2 else nothing)
+    with deploy() as run:
+        events = list(run.play())
+        assert [(e.kind, e.spent) for e in events[-3:]] == [("step", 8), ("mark", 8), ("done", 8)]
 
 
 @pytest.mark.parametrize("change", [{"final": 21}, {"marks": (8, 16, 24)}, {"seed": 4}])

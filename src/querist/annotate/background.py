@@ -3,11 +3,10 @@
 import contextlib
 import ctypes
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any, TypeVar
 
-import numpy as np
 import torch
 
 from querist.core.finals import FinalTraining, Measured
@@ -28,6 +27,7 @@ class Background(Updates):
     results are those of :class:`~querist.core.update.Updates`, bit by bit.
 
     What people are asked with must not draw from torch's global generator between updates: training does meanwhile.
+    Nor may asking change the model: it is copied here, where nobody waits for that.
 
     Args:
         spare: makes a task on the same data, of the same model. Two are made at once, in this thread: models that are
@@ -50,8 +50,8 @@ class Background(Updates):
         coming = turn + (-turn - 1) % game.update_every
         update = due(game, coming) if game.update_lag else None
         if update is not None:
-            model = game.task.snapshot()
-            self._begun[coming] = self._submit(lambda: self._learn(game, update, model))
+            asking = game.task
+            self._begun[coming] = self._submit(lambda: self._learn(game, update, asking))
 
     def finish(self, game: Game, turn: int) -> dict[str, float]:
         begun = self._begun.pop(turn, None)
@@ -93,9 +93,9 @@ class Background(Updates):
 
     # The second thread --------------------------------------------------------------------------------------------
 
-    def _learn(self, game: Game, update: Update, model: Mapping[str, np.ndarray]) -> tuple[Task, dict[str, float]]:
+    def _learn(self, game: Game, update: Update, asking: Task) -> tuple[Task, dict[str, float]]:
         spare = self._spare
-        spare.restore(model)
+        spare.restore(asking.snapshot())  # nobody changes it until they change places
         log = update.fit(spare)
         game.candidates.warm(spare, game.split)
         return spare, log

@@ -25,6 +25,7 @@ from querist.annotate.oracle import PeopleOracle, digest
 from querist.annotate.pace import Pace
 
 _REMEMBERED = 256  # questions whose pictures may still be asked for, and whose answers may be taken back
+_LOOKS = 1.5  # seconds after which a browser looks no more that shows no question: the page asks more often
 _LEARNING = "The model is learning from the answers. The next question appears by itself."
 _TAKEN = "Others are answering all questions that are open. One appears here once somebody has stopped for a minute."
 _CORRECTING = "You are correcting an answer. It was “{}”."
@@ -54,18 +55,25 @@ class Board:
         cards: the open questions, as they were asked.
         past: answered questions that may be shown again: those behind ``conflicts``, and the last one.
         last: the question answered last, and the lease of the one that goes on from it; after a restart, whoever
-            holds that may take the answer back.
+            holds that may take the answer back. None: nothing goes on from it any more, and anybody may.
         conflicts: answers that contradict each other.
         nothing: why there is no open question.
+        lingers: there will be no more, but answers can still be taken back.
     """
 
     answered: int
     budget: int
     cards: Sequence[Card] = ()
     past: Sequence[Card] = ()
-    last: tuple[int, str] | None = None
+    last: tuple[int, str | None] | None = None
     conflicts: Sequence[Conflict] = ()
     nothing: Nothing = dataclasses.field(default_factory=lambda: Nothing("waiting"))
+    lingers: bool = False
+
+    @property
+    def corrigible(self) -> bool:
+        """Whether answers can be taken back."""
+        return bool(self.cards) or self.lingers
 
 
 class RunDesk:
@@ -98,6 +106,9 @@ class RunDesk:
         self._leases: Leases[str] = Leases(lease, clock)
         self._pace = Pace(clock=clock)
         self._changed = threading.Condition()
+        self._lease, self._clock = lease, clock
+        self._seen: dict[str, float] = {}  # when each browser was heard of
+        self._stirred = clock()  # when somebody last answered, took something back, or could do so no more but that
         self._board = Board(0, 0, nothing=Nothing("waiting", "The run is being prepared."))
         self._shown_at = 0  # how many answers the board knows
         self._posted: dict[str, int] = {}  # by browser, how many it must know before that browser looks again
@@ -111,6 +122,8 @@ class RunDesk:
     def show(self, board: Board) -> None:
         """Put something up; whoever waits for it goes on."""
         with self._changed:
+            if board.lingers and not self._board.lingers:
+                self._stirred = self._clock()
             self._board, self._shown_at = board, self._oracle.commits
             for card in (*board.past, *board.cards):
                 known = self._cards.pop(card.asked.id, card)
@@ -124,6 +137,17 @@ class RunDesk:
         with self._changed:
             held = [self._leases.holder(card.lease) for card in self._board.cards]
             return min(len(self._wanting) - held.count(None), self._people - len(held))
+
+    def lingers(self) -> bool:
+        """Whether somebody may yet take an answer back: looks at the page, and did something less than a lease ago.
+
+        Whoever looks asks again and again what there is. Somebody may just be coming back after a restart.
+        """
+        with self._changed:
+            now = self._clock()
+            late = [now - at < (self._lease if who in self._again else _LOOKS) for who, at in self._seen.items()]
+            idle = now - self._stirred
+            return idle < self._lease and (any(late) or idle < _LOOKS)
 
     # Any thread: questions ----------------------------------------------------------------------------------------
 
@@ -143,6 +167,7 @@ class RunDesk:
             return self._full()
 
         with self._changed:
+            self._seen[browser] = self._clock()
             self._changed.wait_for(look, self._patience)
             self._wanting.discard(browser)
             full = self._known(browser) and self._full()
@@ -168,13 +193,15 @@ class RunDesk:
         if not self._known(browser):
             return None
         board = self._board
-        if not board.cards:
+        if not board.corrigible:
             return board.nothing
         own = self._leases.take(browser, [card.lease for card in board.cards if self._open(card)])
         question, revision = self._again.get(browser, (0, 0))
         if question in self._cards and self._oracle.revisions(question) == revision:
             return self._asked_again(question, revision)
         self._again.pop(browser, None)  # somebody else corrected it
+        if not board.cards:
+            return board.nothing
         return next((card.asked for card in board.cards if card.lease == own), None)
 
     def _asked_again(self, question: int, revision: int) -> Asked:
@@ -189,7 +216,7 @@ class RunDesk:
             raise UnknownQuestionError(f"question {question} has no such choice", "choose one of its buttons")
         if revision and revision >= self._oracle.revisions(question):
             with self._changed:
-                if not self._board.cards:
+                if not self._board.corrigible:
                     raise AlreadyAnsweredError("It is too late to change that answer.", "everything is answered")
         new = self._oracle.answer(question, self._values[choice], revision)
         if new:
@@ -197,6 +224,7 @@ class RunDesk:
                 self._posted[browser] = self._oracle.commits
                 self._again.pop(browser, None)
                 self._last[browser] = (question, revision)
+                self._stirred = self._clock()
             self._pace.note()
         return Receipt(question, revision, choice, new)
 
@@ -204,24 +232,25 @@ class RunDesk:
         with self._changed:
             if self._again.get(browser) != (question, revision + 1):
                 told = [(said.question, said.revision) for c in self._board.conflicts for said in c.answers]
-                if (question, revision) not in [*told, self._may_undo(browser)] or not self._board.cards:
+                if (question, revision) not in [*told, self._may_undo(browser)] or not self._board.corrigible:
                     return None
             if question not in self._cards or self._oracle.revisions(question) != revision + 1:
                 return None
             self._again[browser] = (question, revision + 1)
+            self._stirred = self._clock()
             return self._asked_again(question, revision + 1)
 
     def undoable(self, browser: str) -> Undo | None:
         with self._changed:
             found = self._may_undo(browser)
-            if found is None or browser in self._again or not self._known(browser) or not self._board.cards:
+            if found is None or browser in self._again or not self._known(browser) or not self._board.corrigible:
                 return None
             return Undo(*found, f"Undo “{self._label(*found)}”")
 
     def _may_undo(self, browser: str) -> tuple[int, int] | None:
         """Its last answer; after a restart nobody knows whose the last one was, and it is whoever goes on from it."""
         found, last = self._last.get(browser), self._board.last
-        if found is None and last is not None and self._leases.holder(last[1]) == browser:
+        if found is None and last is not None and (last[1] is None or self._leases.holder(last[1]) == browser):
             found = last[0], self._oracle.revisions(last[0]) - 1
             if last[0] in [question for question, _ in self._last.values()]:
                 return None
@@ -239,7 +268,7 @@ class RunDesk:
 
     def conflicts(self) -> Sequence[Conflict]:
         with self._changed:
-            return self._board.conflicts if self._board.cards else ()
+            return self._board.conflicts if self._board.corrigible else ()
 
     def progress(self) -> Progress:
         with self._changed:

@@ -13,6 +13,8 @@ from querist.core.questions import Question
 from querist.core.step import Game
 
 _LOOKING = "The model looks at all pictures first. The first question appears by itself."
+_LINGERING = Nothing("done", "Should an answer be wrong, take it back now; otherwise this page can be closed.")
+_LINGER = 0.25  # seconds after which a run that is over looks whether anybody still does
 _TEND = 5.0  # seconds after which a run that hears nothing looks whether a final training is done
 
 
@@ -69,8 +71,9 @@ class Sitting:
         answers = self._run.ledger.counts(self._game)["answers"]
         self._desk.show(Board(answers, self._budget, nothing=Nothing("waiting", _LOOKING)))
         for event in self._run.play():
-            if event.kind == "step" and event.spent >= self._budget:
-                self._rest(event.spent)
+            if event.kind == "over":
+                self._linger(event.spent)
+                continue
             if event.kind == "done":
                 self._rest(event.spent)
             if event.kind != "waiting":
@@ -79,6 +82,7 @@ class Sitting:
             if self._put_up():
                 yield event
             if not self._wait():
+                self._run.settle()
                 return
 
     def _kept(self) -> Iterator[tuple[int, np.ndarray | None]]:
@@ -87,8 +91,12 @@ class Sitting:
         for _, question, _, blob in ledger.answers(self._game):
             yield question, None if blob is None else ledger.decode(blob)
 
-    def _put_up(self) -> bool:
-        """Show the open questions, unless they are shown; whether there is one that was not."""
+    def _put_up(self, over: bool = False) -> bool:
+        """Show the open questions, unless they are shown; whether there is one that was not.
+
+        Args:
+            over: there are none, nor will there be, but answers can be taken back.
+        """
         run, game, lines = self._run, self._run.game, self._run.lines
         assert game is not None
         assert lines is not None
@@ -107,9 +115,9 @@ class Sitting:
         for answered in run.last.questions or self._newest(game):
             on = lines.after(answered)
             past = [*past, self._card(game, answered)]
-            last = None if on is None else (answered.id, self._open[on.id].lease)
-        cards = list(self._open.values())
-        self._desk.show(Board(game.view.spent, self._budget, cards, past, last, conflicts))
+            last = (answered.id, None) if over else None if on is None else (answered.id, self._open[on.id].lease)
+        cards, nothing = list(self._open.values()), _LINGERING if over else Nothing("waiting")
+        self._desk.show(Board(game.view.spent, self._budget, cards, past, last, conflicts, nothing, over))
         return not up[0] <= before[0]
 
     def _newest(self, game: Game) -> Sequence[Question]:
@@ -127,8 +135,9 @@ class Sitting:
             self._read = number
         conflicts, behind = self._conflicts.find()
         if not set(behind) <= self._behind.keys():
-            asked = {q.id: q for q in ledger.questions(self._game, pool)}
-            self._behind |= {q: self._card(game, asked[q]) for q in behind if q not in self._behind}
+            assert self._run.lines is not None
+            asked = self._run.lines.question
+            self._behind |= {q: self._card(game, asked(q)) for q in behind if q not in self._behind}
         self._torn = conflicts, [self._behind[question] for question in behind]
 
     def _wait(self) -> bool:
@@ -141,6 +150,16 @@ class Sitting:
             if not run.lines.begin():
                 break
         return not oracle.closed
+
+    def _linger(self, spent: int) -> None:
+        """All questions have their answers; people who look may take some back before the last network is trained."""
+        assert self._run.lines is not None
+        self._put_up(over=True)
+        while self._desk.lingers() and not self._oracle.closed:
+            self._oracle.wait(_LINGER)
+            self._run.lines.correct()
+            self._put_up(over=True)
+        self._rest(spent)
 
     def _rest(self, spent: int) -> None:
         """Nothing is left to ask."""

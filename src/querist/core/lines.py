@@ -53,6 +53,7 @@ class Lines:
         self._game, self._last, self._choose = game, last, choose
         self._waiting: dict[int, _Standing] = {}  # by step, in the order in which they were asked
         self._ends: dict[int, Question] = {}  # by step, of lines that wait for nothing
+        self._asked: dict[int, Question] = {}  # by their numbers
         self._unheard: deque[tuple[int, int]] = deque()  # (number of an answer, its question)
         self._read = game.view.heard
         self._next, self._followed = 0, set[int]()
@@ -69,6 +70,7 @@ class Lines:
         steps: dict[int, list[Question]] = {}
         for question in game.ledger.questions(game.id, game.pool):
             steps.setdefault(question.step, []).append(question)
+            self._asked[question.id] = question
         noted = game.ledger.goes_on_from(game.id)
         over = {game.view.step_of(turn) for turn in range(game.view.turns)}
         for step, questions in steps.items():
@@ -86,6 +88,10 @@ class Lines:
     def questions(self) -> list[Question]:
         """Those that wait for an answer, in the order in which they were asked."""
         return [q for standing in self._waiting.values() for q in standing.questions if q.id not in standing.answered]
+
+    def question(self, number: int) -> Question:
+        """The question of a number; KeyError if none has it. Nothing is read: it may be one of very many."""
+        return self._asked[number]
 
     def after(self, question: Question) -> Question | None:
         """The one that goes on from a question, if it is waiting."""
@@ -113,6 +119,12 @@ class Lines:
             outcome = self._hear(*self._unheard.popleft())
             if outcome is not None:
                 return outcome
+
+    def correct(self) -> None:
+        """Once nothing is left to ask: let what people take back, and what stands in the ledger of it, take effect."""
+        self._collect()
+        while self._unheard:
+            self._hear(*self._unheard.popleft())
 
     # Asking -------------------------------------------------------------------------------------------------------
 
@@ -148,6 +160,7 @@ class Lines:
         self._last.opening()
         opened = open_step(game, step, lambda seen, k: self._choose(game, step, seen, k), seen)
         self._waiting[step] = _Standing(step, end, opened.questions, opened, -1 if seen else game.view.heard)
+        self._asked |= {q.id: q for q in opened.questions}
         self._followed.add(-1 if end is None else end.step)
         self._next = step + 1
         return True

@@ -10,15 +10,17 @@ import numpy as np
 
 from querist.core import rng
 from querist.core.answers import Labels
-from querist.core.finals import FinalTraining, undetermined
+from querist.core.closings import Closings
+from querist.core.finals import undetermined
 from querist.core.last_step import LastStep
 from querist.core.ledger import Ledger
 from querist.core.lines import Lines
 from querist.core.lock import RunLock
+from querist.core.marks import Marks
 from querist.core.observation import Observation
 from querist.core.plan import Parts, Plan, check_budget
 from querist.core.policy import Selection
-from querist.core.snapshots import Snapshots, encode_arrays, read_arrays, remove_drafts, write_atomically
+from querist.core.snapshots import encode_arrays, part_of, read_arrays, remove_drafts, write_atomically
 from querist.core.split import Role
 from querist.core.step import Game, advance
 from querist.core.update import Updates
@@ -30,8 +32,9 @@ class Event:
     """Something a watcher may want to show.
 
     Args:
-        kind: ``start`` (the initial model is ready), ``step``, ``mark`` (a budget was measured), ``waiting``
-            (people still answer) or ``done``.
+        kind: ``start`` (the initial model is ready), ``step``, ``mark`` (a budget was measured, or what was spent where
+            nothing was left to ask), ``waiting`` (people still answer), ``over`` (all questions have their answers, and
+            people may take some back until the next event is asked for) or ``done``.
         spent: of the budget so far.
         details: numbers: losses, seconds, values.
     """
@@ -100,10 +103,13 @@ class Deployment:
             raise
         try:
             self._agree(about)
-            self._snapshots = Snapshots(folder / "snapshots")
             self._game_id = self._begin()
+            # People do not wait for the disk: what they answer meanwhile is played again if it comes to that.
+            self._closings = Closings(self.ledger, self._game_id, folder / "snapshots", aside=people)
+            more = self._closings, self._updates, folder / "models"
+            self._marks = Marks(self.ledger, self._game_id, parts, plan, *more)
         except BaseException:
-            self.close()
+            self._let_go()
             raise
 
     def _agree(self, about: Mapping[str, str]) -> None:
@@ -128,6 +134,12 @@ class Deployment:
 
     def close(self) -> None:
         """Let go of the run."""
+        try:
+            self._closings.stop()
+        finally:
+            self._let_go()
+
+    def _let_go(self) -> None:
         self._updates.close()
         self.ledger.close()
         self._lock.close()
@@ -143,36 +155,41 @@ class Deployment:
         event = self.start()
         if event is not None:
             yield event
-        closings = self.ledger.closings(self._game_id)
-        self._apply(self._snapshots.load(closings[-1][1]))
-        self._tidy()
+        self.settle()
+        last, arrays = self._closings.last()
+        self._apply(arrays)
+        self._closings.tidy()
         remove_drafts(self.folder / "models")  # of a killed process; while this one plays it may be writing one
-        step = closings[-1][0] + 1
+        step = last + 1
         self._since = []
         game = self.game = self._game(step)
         self.last = LastStep(self.parts.policy, self.parts.featuriser)
         self.lines = Lines(game, self.last, self._choose) if self._people else None
         self._updates.begin(game, step)
-        budget = self.plan.marks[-1]
-        while True:
-            # Of the view and not of the ledger: steps that stand open there have paid for their questions, but they
-            # are played again first.
-            over = game.view.spent >= budget
-            yield from self._measure(game, wait=over)
-            if over:
-                yield Event("done", game.view.spent)
-                return
+        # Of the view and not of the ledger: steps that stand open there have paid for their questions, but they are
+        # played again first.
+        while game.view.spent < self.plan.marks[-1]:
+            yield from self._measure(game)
             event = self._step(game, step)
-            if event.kind == "done":  # nothing is left to ask: the remaining marks get what there is
-                yield from self._measure(game, exhausted=True, wait=True)
+            if event is None:
+                break
             yield event
-            if event.kind == "done" or (event.kind == "waiting" and not self._people):
+            if event.kind == "waiting" and not self._people:
                 return
             step += event.kind == "step"
+        yield from self._end(game, step)
+
+    def settle(self) -> None:
+        """Wait until what was closed is safe on disk: somebody stops, and the steps since need not be played again.
+
+        Raises:
+            QueristError: the disk is full or not writable.
+        """
+        self._closings.settle(wait=True)
 
     def start(self) -> Event | None:
         """Learn the starting set, once; None if that was done before. No question is asked."""
-        if self.ledger.closings(self._game_id):
+        if self._closings.begun():
             return None
         began = time.perf_counter()
         log: dict[str, float] = {}
@@ -186,8 +203,8 @@ class Deployment:
             if self._initial is not None:
                 write_atomically(self._initial, encode_arrays(self._state()))
         log["seconds"] = time.perf_counter() - began
-        digest = self._snapshots.save(self._state())
-        self.ledger.close_step(self._game_id, -1, digest, log)
+        self._closings.close(-1, self._state(), [log])
+        self._closings.settle(wait=True)
         return Event("start", 0, log)
 
     def _game(self, step: int) -> Game:
@@ -216,8 +233,13 @@ class Deployment:
     def _choose(self, game: Game, step: int, seen: Observation, k: int) -> Selection:
         return self.parts.policy.select(seen, k, game.stream("policy", step))
 
-    def _step(self, game: Game, step: int) -> Event:
-        """Play one step; ``step`` counts them as they are answered, which people may do in another order."""
+    def _step(self, game: Game, step: int) -> Event | None:
+        """Play one step; ``step`` counts them as they are answered, which people may do in another order.
+
+        Returns:
+            What happened; None if nothing is left to ask.
+        """
+        self._closings.settle()
         if self.lines is not None:
             outcome = self.lines.play()
         else:
@@ -226,9 +248,7 @@ class Deployment:
             return Event("waiting", game.view.spent, {"step": step})
         self._task = game.task
         if not outcome.questions:
-            if self._since:
-                self._close(step - 1)
-            return Event("done", game.view.spent, {"exhausted": True})
+            return None
         stream = game.stream("learn", outcome.step)
         log: dict[str, Any] = outcome.log | self.parts.policy.learn(game, outcome, stream)
         self._since.append(log)
@@ -243,54 +263,36 @@ class Deployment:
         return Event("step", spent, {"step": step, **log})
 
     def _close(self, step: int) -> None:
-        """Write a snapshot and close a step, and with it those before it that stood open."""
-        names = {name for log in self._since for name in log}
-        logs = {name: [log[name] for log in self._since if name in log] for name in sorted(names)}
-        digest = self._snapshots.save(self._state())
-        details = {
-            name: values[0] if len(values) == 1 else sum(values) / (1 if name.startswith("seconds") else len(values))
-            for name, values in logs.items()
-        }
-        self.ledger.close_step(self._game_id, step, digest, details)
+        """Close a step, and with it those before it that stood open."""
+        self._closings.close(step, self._state(), self._since)
         self._since = []
-        self._tidy()
 
-    def _measure(self, game: Game, exhausted: bool = False, wait: bool = False) -> Iterator[Event]:
-        """A final training from the initial weights at every mark that was reached and has no number yet."""
-        done = {row["labels"] for row in self.ledger.evaluations(self._game_id)}
-        for mark in self.plan.marks:
-            if mark in done or not (game.view.spent >= mark or exhausted):
-                continue
-            values = self._updates.measure(game, mark, lambda mark=mark: self._final(game, mark), wait)
-            if values is None:
-                continue
-            self.ledger.evaluate(self._game_id, mark, values)
+    def _end(self, game: Game, step: int) -> Iterator[Event]:
+        """All questions have their answers: let people take some back, close what stands open and measure."""
+        spent = game.view.spent
+        if self.lines is not None and spent not in self._marks.measured():
+            yield Event("over", spent)
+            self.lines.correct()
+        if self._since:
+            self._close(step - 1)
+        self._closings.settle(wait=True)
+        yield from self._measure(game, ended=True)
+        yield Event("done", spent, {"exhausted": True} if spent < self.plan.marks[-1] else {})
+
+    def _measure(self, game: Game, ended: bool = False) -> Iterator[Event]:
+        """What is due to be measured, and is ready; at the end all of it."""
+        parts = self.parts.task.parts
+        for mark, values in self._marks.measure(game, ended):
             details: dict[str, Any] = {name: value for (name, _), (value, _) in values.items() if name != "account"}
-            parts = self.parts.task.parts
             details["undetermined"] = {name: undetermined(parts, found) for (name, _), (_, found) in values.items()}
             yield Event("mark", mark, details)
-
-    def _final(self, game: Game, mark: int) -> FinalTraining:
-        initial = self._snapshots.load(self.ledger.closings(self._game_id)[0][1])
-        first, plan = _part(initial, "task"), self.plan
-        models = self.folder / "models"
-        return FinalTraining(mark, game.view.labels(mark), first, plan.seed, plan.final, self.parts.split, models)
 
     def _state(self) -> dict[str, np.ndarray]:
         kept = {"task": self._task, "features": self.parts.featuriser, "policy": self.parts.policy}
         return {f"{part}/{name}": array for part, of in kept.items() for name, array in of.snapshot().items()}
 
     def _apply(self, arrays: Mapping[str, np.ndarray], policy: bool = True) -> None:
-        self._task.restore(_part(arrays, "task"))
+        self._task.restore(part_of(arrays, "task"))
         if policy:
-            self.parts.featuriser.restore(_part(arrays, "features"))
-            self.parts.policy.restore(_part(arrays, "policy"))
-
-    def _tidy(self) -> None:
-        """Remove snapshots that nothing needs any more."""
-        closings = self.ledger.closings(self._game_id)
-        self._snapshots.keep_only({closings[0][1], closings[-1][1]})
-
-
-def _part(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
-    return {name[len(prefix) + 1 :]: array for name, array in arrays.items() if name.startswith(prefix + "/")}
+            self.parts.featuriser.restore(part_of(arrays, "features"))
+            self.parts.policy.restore(part_of(arrays, "policy"))

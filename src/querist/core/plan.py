@@ -74,7 +74,10 @@ class Parts:
 
 
 def check_budget(parts: Parts, plan: Plan) -> None:
-    """A budget that the pool cannot take would be reported as if it had been spent.
+    """Refuse a budget that the pool cannot take.
+
+    Candidates may offer less than the pool has, such as an image's neighbours alone. How much, nobody knows before:
+    neighbours change with the model. A game that runs out of them ends early, and is measured at what it spent.
 
     Raises:
         QueristError: it is larger than what all units of the pool cost together.

@@ -3,7 +3,8 @@
 import contextlib
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -87,6 +88,31 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
         return decode_tensors(path.read_bytes())
     except (OSError, SafetensorError) as error:
         raise QueristError(f"{path}: cannot be read as safetensors ({error})", "remove it and try again") from error
+
+
+def part_of(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    """Those whose names begin with a prefix and a slash, without it."""
+    return {name[len(prefix) + 1 :]: array for name, array in arrays.items() if name.startswith(prefix + "/")}
+
+
+class Later(Mapping[str, np.ndarray]):
+    """Arrays that are read once they are wanted, by whoever wants them: people do not wait for a large file.
+
+    Args:
+        read: reads them.
+    """
+
+    def __init__(self, read: Callable[[], Mapping[str, np.ndarray]]) -> None:
+        self._read = cache(read)
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return self._read()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._read())
+
+    def __len__(self) -> int:
+        return len(self._read())
 
 
 class Snapshots:

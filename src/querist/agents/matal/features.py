@@ -5,14 +5,16 @@ budget is spent. A candidate is how like its pose is to the nearest labelled one
 what it looks like.
 """
 
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from itertools import chain
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from querist.agents.matal.config import Matal
-from querist.agents.matal.spaces import APPEARANCE, Calibration, Spaces
+from querist.agents.matal.spaces import APPEARANCE, Calibration, Seen, Spaces
 from querist.core import rng
 from querist.core.capabilities import HasSkeleton, KnowsTruth
 from querist.core.featuriser import labelled_units
@@ -28,6 +30,7 @@ from querist.kernels.random_features import (
     gaussian_frequencies,
 )
 
+_BLOCK = 16_384  # images: with what is computed from them some 150 MB, and a forward pass is long full by then
 _STATE: tuple[str, ...] = ("appearance_gap", "global_gap", "part_gaps", "spent")
 
 
@@ -51,18 +54,24 @@ class MatalFeaturiser(Featuriser):
     """Describes candidates and what is labelled with one forward pass per image.
 
     The unlabelled side is what the step offers: the whole pool, or a uniform subset of it where that is too large.
+    It is looked at block by block: beside the observation itself, memory holds one block, all that is labelled and the
+    landmarks. The exact gap needs all images at once.
 
     Args:
         task: see :class:`~querist.agents.matal.spaces.Spaces`.
         settings: which numbers, and how they are computed.
         calibration: bandwidths and edges, frozen.
+        block: images in a block; the first one has at least all landmarks. Another size changes the gaps by rounding.
 
     Raises:
         QueristError: the task cannot feed it.
+        ValueError: an empty block.
     """
 
-    def __init__(self, task: Task, settings: Matal, calibration: Calibration) -> None:
-        self.settings, self.calibration = settings, calibration
+    def __init__(self, task: Task, settings: Matal, calibration: Calibration, block: int = _BLOCK) -> None:
+        if block < 1:
+            raise ValueError(f"a block of {block} images: it must have one at least")
+        self.settings, self.calibration, self.block = settings, calibration, block
         self.spaces = Spaces(task)
         self.schema = schema(self.spaces, task, settings)
         self._edges = torch.from_numpy(calibration.edges)
@@ -78,33 +87,76 @@ class MatalFeaturiser(Featuriser):
         candidates = np.zeros((*groups.units.shape, self.schema.width), dtype=np.float32)
         state = np.zeros(sum(f.size for f in self.schema.state), dtype=np.float32)
         if groups.mask.any():
-            rows, state = self._look(game, groups.flat, step)
-            candidates[groups.mask] = rows
+            rows, places = candidates.reshape(-1, self.schema.width), np.flatnonzero(groups.mask)
+            state = self._look(game, groups.flat, step, rows, places)
         sources = game.pool.sources(np.maximum(groups.units, 0).ravel())
         sources = sources.reshape(*groups.units.shape, sources.shape[1])
         return Observation(groups, candidates, self.schema, sources, state)
 
-    def _look(self, game: Game, offered: np.ndarray, step: int) -> tuple[np.ndarray, np.ndarray]:
-        """(n, F) of the candidates and (Fs,) of the state."""
+    def _look(self, game: Game, offered: np.ndarray, step: int, rows: np.ndarray, places: np.ndarray) -> np.ndarray:
+        """Writes offered image i into ``rows[places[i]]``, and returns (Fs,) of the state."""
         labelled = labelled_units(game)
         if not len(labelled):
             raise QueristError("matal compares images with labelled ones, and there are none", "begin with some labels")
-        units, inverse = np.unique(np.concatenate([offered, labelled]), return_inverse=True)
-        poses, looks = self.spaces.described(game.task, units, game.stream("describe", step))
-        topology = self.spaces.topology(poses)
-        U, L = (torch.from_numpy(i) for i in np.split(inverse, [len(offered)]))
-        known = topology[L]
+        stream, chosen = game.stream("describe", step), self._landmarks(game, offered)
+        first, *others = self._blocks(offered, chosen)
+        seen, L = self.spaces.seen(game.task, [offered[first], labelled], stream)
+        landmarks = seen.topology[torch.from_numpy(np.searchsorted(first, chosen))]
+        itself = np.full(len(offered), -1)
+        itself[chosen] = np.arange(len(chosen))
+        known = L.topology
         if self.settings.labelled_side == "truth":
-            known = self.spaces.topology(self._truth(game, labelled, poses[L.numpy()]))
-        novelty = largest_cosines(topology[U], known, self.spaces.columns)
-        density = self._density(game, offered, topology[U])
-        gaps = self._gaps((looks[L], topology[L]), (looks[U], topology[U]))
+            known = self.spaces.topology(self._truth(game, labelled, L.poses))
+        gaps = self._gaps(L)
+        later = ((some, self.spaces.seen(game.task, [offered[some]], stream)[0]) for some in others)
+        for some, block in chain([(first, seen)], later):
+            gaps.add(block)
+            rows[places[some]] = self._rows(block, known, landmarks, torch.from_numpy(itself[some]))
         _, budget = game.ledger.money(game.id)
         spent = game.view.spent / max(1, budget)
-        parts = {"novelty": novelty, "density": density.flatten(1), "appearance": looks[U]}
-        rows = torch.cat([parts[f.name] for f in self.schema.candidates], dim=1).numpy()
-        values = dict(zip(_STATE, (gaps[:1], gaps[1:2], gaps[2:], [spent]), strict=True))
-        return rows, np.concatenate([values[f.name] for f in self.schema.state]).astype(np.float32)
+        far = gaps.values()
+        values = dict(zip(_STATE, (far[:1], far[1:2], far[2:], [spent]), strict=True))
+        return np.concatenate([values[f.name] for f in self.schema.state]).astype(np.float32)
+
+    def _landmarks(self, game: Game, offered: np.ndarray) -> np.ndarray:
+        """(m,) places among the offered: a fixed random few, to which the histograms are taken."""
+        keys = rng.keys(offered, game.seed, "landmarks", game.episode)  # as long as an image is there, it stays one
+        return np.argsort(keys, kind="stable")[: self.settings.landmarks]
+
+    def _blocks(self, offered: np.ndarray, landmarks: np.ndarray) -> Iterator[np.ndarray]:
+        """Ascending places of what is looked at together: the landmarks in the first block, the others by unit.
+
+        By unit, because images that lie side by side in a file are read side by side.
+        """
+        late = np.ones(len(offered), dtype=bool)
+        late[landmarks] = False
+        order, start = np.lexsort((offered, late)), 0
+        while start < len(order):
+            size = self.block if start else max(self.block, len(landmarks))
+            yield np.sort(order[start : start + size])
+            start += size
+
+    def _rows(self, seen: Seen, known: Tensor, landmarks: Tensor, itself: Tensor) -> np.ndarray:
+        """(n, F) of candidates.
+
+        Args:
+            seen: the candidates.
+            known: topologies of what is labelled; ``landmarks`` of those.
+            itself: (n,) which landmark a candidate is, -1 for none.
+        """
+        columns = self.spaces.columns
+        density = cosine_histograms(seen.topology, landmarks, columns, self._edges, itself)
+        parts = {
+            "novelty": largest_cosines(seen.topology, known, columns),
+            "density": density.flatten(1),
+            APPEARANCE: seen.looks,
+        }
+        return torch.cat([parts[f.name] for f in self.schema.candidates], dim=1).numpy()
+
+    def _gaps(self, labelled: Seen) -> "_Gaps":
+        if self.settings.gap == "exact":
+            return _ExactGaps(labelled, self.spaces.columns, self.calibration.bandwidths)
+        return _NearGaps(labelled, self.spaces.columns, self._frequencies)
 
     def _truth(self, game: Game, labelled: np.ndarray, estimated: np.ndarray) -> np.ndarray:
         """(n, J, D) of what is labelled: what was bought in the order of the answers, then what was given."""
@@ -121,31 +173,53 @@ class MatalFeaturiser(Featuriser):
         assert isinstance(task, HasSkeleton), "Spaces has checked it"
         return self.spaces.known(task.joints(labelled, answers), estimated)
 
-    def _density(self, game: Game, offered: np.ndarray, topology: Tensor) -> Tensor:
-        """(n, topologies, bins): cosines to the other unlabelled images, or to a fixed random few of them."""
-        keys = rng.keys(offered, game.seed, "landmarks", game.episode)  # as long as an image is there, it stays one
-        chosen = np.argsort(keys, kind="stable")[: self.settings.landmarks]
-        itself = torch.full((len(offered),), -1)
-        itself[torch.from_numpy(chosen)] = torch.arange(len(chosen))
-        landmarks = topology[torch.from_numpy(chosen)]
-        return cosine_histograms(topology, landmarks, self.spaces.columns, self._edges, itself)
 
-    def _gaps(self, labelled: tuple[Tensor, Tensor], unlabelled: tuple[Tensor, Tensor]) -> np.ndarray:
-        """(P + 2,) discrepancies between labelled and unlabelled (appearance, topology)."""
-        if self.settings.gap == "exact":
-            L, U = (
-                [looks, *(topology[:, where] for where in self.spaces.columns)]
-                for looks, topology in (labelled, unlabelled)
-            )
-            pairs = zip(L, U, self.calibration.bandwidths, strict=True)
-            return np.array([discrepancy(some, others, float(σ2)) for some, others, σ2 in pairs])
-        sums = [
-            torch.cat(
-                [
-                    characteristic_sums(looks, [slice(None)], self._frequencies[:1]),
-                    characteristic_sums(topology, self.spaces.columns, self._frequencies[1:]),
-                ]
-            )
-            for looks, topology in (labelled, unlabelled)
-        ]
-        return characteristic_discrepancy(sums[0], len(labelled[0]), sums[1], len(unlabelled[0])).numpy()
+class _Gaps(ABC):
+    """How far in each space what is labelled lies from what is not, which comes block by block."""
+
+    @abstractmethod
+    def add(self, unlabelled: Seen) -> None:
+        """Another block."""
+
+    @abstractmethod
+    def values(self) -> np.ndarray:
+        """(P + 2,) discrepancies, at least one block having come."""
+
+
+class _ExactGaps(_Gaps):
+    """The V-statistic over all pairs, for which every image must be kept."""
+
+    def __init__(self, labelled: Seen, columns: Sequence[slice], bandwidths: np.ndarray) -> None:
+        self._labelled, self._columns, self._bandwidths = labelled, columns, bandwidths
+        self._looks: list[Tensor] = []
+        self._topology: list[Tensor] = []
+
+    def add(self, unlabelled: Seen) -> None:
+        self._looks.append(unlabelled.looks)
+        self._topology.append(unlabelled.topology)
+
+    def values(self) -> np.ndarray:
+        known, topology = self._labelled.topology, torch.cat(self._topology)
+        pairs = [(self._labelled.looks, torch.cat(self._looks))]
+        pairs += [(known[:, where], topology[:, where]) for where in self._columns]
+        return np.array([discrepancy(*pair, float(σ2)) for pair, σ2 in zip(pairs, self._bandwidths, strict=True)])
+
+
+class _NearGaps(_Gaps):
+    """From random features, whose sums over images add up."""
+
+    def __init__(self, labelled: Seen, columns: Sequence[slice], frequencies: Sequence[Tensor]) -> None:
+        self._columns, self._frequencies = columns, frequencies
+        self._known, self._known_count = self._sums(labelled), len(labelled.looks)
+        self._total, self._count = torch.zeros_like(self._known), 0
+
+    def _sums(self, seen: Seen) -> Tensor:
+        looks = characteristic_sums(seen.looks, [slice(None)], self._frequencies[:1])
+        return torch.cat([looks, characteristic_sums(seen.topology, self._columns, self._frequencies[1:])])
+
+    def add(self, unlabelled: Seen) -> None:
+        self._total += self._sums(unlabelled)
+        self._count += len(unlabelled.looks)
+
+    def values(self) -> np.ndarray:
+        return characteristic_discrepancy(self._known, self._known_count, self._total, self._count).numpy()

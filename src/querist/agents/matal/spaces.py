@@ -3,8 +3,9 @@
 Space 0 is the appearance, then come the topology of all bones (P_0) and of each part (P_1, ...); ALGORITHMS 2.2.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -44,6 +45,20 @@ class Calibration:
     def of(cls, arrays: Mapping[str, np.ndarray], prefix: str) -> "Calibration":
         """What :meth:`arrays` gave; KeyError if it is not there."""
         return cls(np.asarray(arrays[f"{prefix}/bandwidths"]), np.asarray(arrays[f"{prefix}/edges"]))
+
+
+class Seen(NamedTuple):
+    """What the present model makes of n images.
+
+    Args:
+        poses: (n, J, D) float32, estimated.
+        looks: (n, d) float32, appearance.
+        topology: (n, F) float32, see :meth:`Spaces.topology`.
+    """
+
+    poses: np.ndarray
+    looks: Tensor
+    topology: Tensor
 
 
 class Spaces:
@@ -106,6 +121,18 @@ class Spaces:
                 )
         return poses, torch.from_numpy(looks)
 
+    def seen(self, task: Task, lists: Sequence[np.ndarray], stream: np.random.Generator) -> list[Seen]:
+        """Several lists of images, each in its order; whoever stands in them twice is described once.
+
+        Raises:
+            QueristError: see :meth:`described`.
+        """
+        distinct, inverse = np.unique(np.concatenate(lists), return_inverse=True)
+        poses, looks = self.described(task, distinct, stream)
+        topology = self.topology(poses)
+        parts = np.split(inverse, np.cumsum([len(units) for units in lists])[:-1])
+        return [Seen(poses[rows], looks[torch.from_numpy(rows)], topology[torch.from_numpy(rows)]) for rows in parts]
+
     def topology(self, poses: np.ndarray) -> Tensor:
         """(n, J, D) -> (n, F) float32; 275 numbers for a hand of 21 joints, 150 for a body of 16."""
         return chain_features(torch.from_numpy(np.ascontiguousarray(poses)), self._bones, self._parts)
@@ -139,8 +166,7 @@ def calibrate(spaces: Spaces, task: Task, units: np.ndarray, settings: Matal, se
     """
     order = np.argsort(rng.keys(units, seed, "calibrate"), kind="stable")
     some = np.sort(units[order[:_LOOKED_AT]])
-    poses, looks = spaces.described(task, some, rng.generator(seed, "calibrate"))
-    topology = spaces.topology(poses)
+    _, looks, topology = spaces.seen(task, [some], rng.generator(seed, "calibrate"))[0]
     bandwidths = [median_bandwidth(looks), *(median_bandwidth(topology[:, where]) for where in spaces.columns)]
     if settings.edges == "fixed":
         edges = fixed_edges(len(spaces.columns), settings.bins)

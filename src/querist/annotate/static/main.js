@@ -185,7 +185,8 @@ async function reopen({ question, revision }, meanwhile, late) {
 function later() {
   clearTimeout(timer);
   const eager = performance.now() - since < EAGER;
-  const pause = state.asked ? 15_000 : state.nothing.reason === "done" ? 5000 : eager ? 300 : 1200;
+  const lingers = state.undo || state.conflicts.length; // all is done as soon as nobody looks any more
+  const pause = state.asked ? 15_000 : state.nothing.reason === "done" ? (lingers ? 400 : 5000) : eager ? 300 : 1200;
   timer = setTimeout(beat, pause);
 }
 
