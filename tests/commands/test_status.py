@@ -42,6 +42,16 @@ def test_a_run_is_finished_when_its_last_budget_is_measured_and_not_before(queri
     assert "go on with" in querist("status", tiny.whole).out
 
 
+def test_a_run_with_nothing_left_to_ask_is_finished_before_its_budget(querist, tiny):
+    db = sqlite3.connect(tiny.whole / "ledger.sqlite")
+    db.execute("DROP TRIGGER keep_evaluations_delete")
+    db.execute("DELETE FROM evaluations WHERE labels = 10")
+    db.execute("INSERT INTO evaluations VALUES (1, 9, 'account', 'final', 0.0, '{\"ended\":true}')")
+    db.commit()
+    db.close()
+    assert "finished" in querist("status", tiny.whole).out
+
+
 def test_a_run_may_be_looked_at_while_it_is_written(querist, tiny):
     """The writer stands in the middle of a transaction: what it has not committed is not seen, and nobody waits."""
     with RunLock(tiny.half):

@@ -226,6 +226,15 @@ def test_a_cell_that_does_not_belong_is_named(key, value, said):
         summarise(cells)
 
 
+@pytest.mark.parametrize(("points", "fix"), [([100, 150], "lower the budgets"), ([100, 300], "delete the file")])
+def test_a_cell_that_ran_out_is_told_from_one_of_other_budgets(points, fix):
+    cells = [cell("random", s, [44.0, 48.0], _path=f"cells/random--p0--s{s}.json") for s in range(3)]
+    cells[1] = {**cells[1], "points": [{"labels": n, "test": 44.0} for n in points]}
+    with pytest.raises(QueristError, match="points at") as caught:
+        summarise(cells)
+    assert fix in caught.value.fix
+
+
 def test_device_numbers_are_no_other_kind():
     cells = [cell("random", s, [44.0, 48.0], environment={"device": f"cuda:{s}"}) for s in range(2)]
     assert summarise(cells)["environment"]["device"] == "cuda:0, cuda:1"

@@ -159,6 +159,8 @@ def test_a_game_with_nothing_left_to_offer_ends_and_measures_what_was_spent(depl
         assert {row["labels"] for row in run.ledger.evaluations(1)} == {8, 12}
         bought = [e["details"]["bought"] for e in run.ledger.evaluations(1) if e["part"] == "account"]
         assert [sum(b) for b in bought] == [8, 12]
+        ended = [e["details"].get("ended") for e in run.ledger.evaluations(1) if e["part"] == "account"]
+        assert ended == [None, True]  # so that `querist status` knows
     models = sorted(path.name for path in (tmp_path / "run" / "models").iterdir())
     assert models == ["labels-000008.safetensors", "labels-000012.safetensors"]
     with deploy(plan=plan) as run:

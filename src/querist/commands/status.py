@@ -48,7 +48,7 @@ def look(folder: Path) -> dict[str, Any]:
             "answers": counts["answers"],
             "steps_closed": sum(step >= 0 for step, _, _ in closings),
             "waiting_for": counts["questions"] - counts["answers"],
-            "done": any(row["labels"] == game["budget"] for row in measured),  # its measurement is a run's last act
+            "done": any(row["labels"] == game["budget"] or row["details"].get("ended") for row in measured),
             "given": ledger.given(game["id"]),
             "contradictions": _contradictions(ledger, game["id"]) if about.get("answers") == "people" else [],
             "measured": [

@@ -122,7 +122,9 @@ def _check_budgets(cells: Sequence[Cell]) -> None:
         ladder, usual = tuple(p["labels"] for p in cell["points"]), ladders.most_common(1)[0][0]
         if ladder != usual or list(ladder) != sorted(set(ladder)):
             what = f"{where(cell)}: points at {list(ladder)} labels, expected {list(usual)} in ascending order"
-            raise QueristError(what, _AGAIN)
+            short = ladder[:-1] == usual[: len(ladder) - 1] and ladder[-1] < usual[-1]
+            fix = "nothing was left to ask there: lower the budgets to what every strategy can spend, in a new folder"
+            raise QueristError(what, fix if short else _AGAIN)
 
 
 def _check_shape(cell: Cell) -> None:

@@ -55,6 +55,9 @@ class Marks:
             known = None if ended and mark == spent else mark
             found = self._updates.measure(game, mark, lambda m=mark, k=known: self._final(game, m, k), ended)
             if found is not None:
+                if ended and mark == spent:
+                    value, account = found["account", "final"]
+                    found["account", "final"] = value, {**account, "ended": True}  # the run's last act
                 self._ledger.evaluate(self._game, mark, found)
                 yield mark, found
 
