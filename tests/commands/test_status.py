@@ -46,7 +46,7 @@ def test_a_run_with_nothing_left_to_ask_is_finished_before_its_budget(querist, t
     db = sqlite3.connect(tiny.whole / "ledger.sqlite")
     db.execute("DROP TRIGGER keep_evaluations_delete")
     db.execute("DELETE FROM evaluations WHERE labels = 10")
-    db.execute("INSERT INTO evaluations VALUES (1, 9, 'account', 'final', 0.0, '{\"ended\":true}')")
+    db.execute("INSERT INTO evaluations VALUES (1, 9, 'account', 'end', 0.0, '{\"ended\":true}')")
     db.commit()
     db.close()
     assert "finished" in querist("status", tiny.whole).out

@@ -157,10 +157,9 @@ def test_a_game_with_nothing_left_to_offer_ends_and_measures_what_was_spent(depl
         assert run.ledger.money(1) == (12, 40)
         assert [e.spent for e in events if e.kind == "mark"] == [8, 12]
         assert {row["labels"] for row in run.ledger.evaluations(1)} == {8, 12}
-        bought = [e["details"]["bought"] for e in run.ledger.evaluations(1) if e["part"] == "account"]
-        assert [sum(b) for b in bought] == [8, 12]
-        ended = [e["details"].get("ended") for e in run.ledger.evaluations(1) if e["part"] == "account"]
-        assert ended == [None, True]  # so that `querist status` knows
+        accounts = [e["details"] for e in run.ledger.evaluations(1) if e["part"] == "account"]
+        assert [sum(details["bought"]) for details in accounts if "bought" in details] == [8, 12]
+        assert [e["labels"] for e in run.ledger.evaluations(1) if e["model"] == "end"] == [12]
     models = sorted(path.name for path in (tmp_path / "run" / "models").iterdir())
     assert models == ["labels-000008.safetensors", "labels-000012.safetensors"]
     with deploy(plan=plan) as run:
@@ -174,6 +173,7 @@ def test_a_game_that_ends_at_a_mark_measures_it_once(deploy, monkeypatch):
     with deploy() as run:
         events = list(run.play())
         assert [(e.kind, e.spent) for e in events[-3:]] == [("step", 8), ("mark", 8), ("done", 8)]
+        assert [e["labels"] for e in run.ledger.evaluations(1) if e["model"] == "end"] == [8]
 
 
 @pytest.mark.parametrize("change", [{"final": 21}, {"marks": (8, 16, 24)}, {"seed": 4}])

@@ -13,7 +13,7 @@ from querist.core.observation import Field, Groups, Observation, Schema
 from querist.core.policy import Acquisition
 from querist.core.step import Featuriser, Game
 from querist.core.task import Task
-from querist.errors import QueristError
+from querist.errors import QueristError, UnlabelledError
 from querist.kernels.perplexity import neighbour_weights
 
 _FIELD = Field("expected_gradient", (), 0.0)
@@ -55,7 +55,7 @@ class ExpectedGradientLengths(Featuriser):
         else:
             labelled, answers = labelled_units(game), None
         if not len(labelled):
-            raise QueristError("egl++ looks at labelled neighbours, and there are none", "begin with some labels")
+            raise UnlabelledError("egl++ looks at labelled neighbours, and there are none", "begin with some labels")
         units, inverse = np.unique(np.concatenate([offered, labelled]), return_inverse=True)
         found = game.task.describe(units, ("embedding",), game.stream("describe", step))["embedding"]
         rows = torch.from_numpy(found[inverse])

@@ -10,7 +10,7 @@ from querist.core.observation import Field, Groups, Observation, Schema
 from querist.core.policy import Acquisition
 from querist.core.step import Featuriser, Game
 from querist.core.task import Task
-from querist.errors import QueristError
+from querist.errors import QueristError, UnlabelledError
 from querist.nn.runtime import seeded
 
 _FIELD = Field("predicted_loss")
@@ -49,7 +49,7 @@ class PredictedLosses(Featuriser):
         losses = task.losses(labelled, answers)
         known = np.isfinite(losses)
         if known.sum() < 2:
-            raise QueristError(
+            raise UnlabelledError(
                 f"a loss is learned from pairs of labelled images, and there are {int(known.sum())} images",
                 "begin with some labels",
             )

@@ -1,4 +1,7 @@
-"""Where the answer page of a run is, and what the run remembers of it, so that a page that is open finds it again."""
+"""Where the answer page of a run is, and what the run remembers of it, so that a page that is open finds it again.
+
+Port 0 stays 0: it means another port each time.
+"""
 
 import json
 from collections.abc import Sequence

@@ -73,8 +73,7 @@ def main(
         name, card = _chosen(loaded, setup, strategy, policy)
         if card is not None:
             card.save(folder / POLICY)
-        keep_place(folder, place)
-        _sit(loaded, setup, name, seed, folder, found, address, place.people, card, facts)
+        _sit(loaded, setup, name, seed, folder, found, address, place, card, facts)
     return folder
 
 
@@ -93,9 +92,8 @@ def go_on(folder: Path, data: str | None = None, said: Said | None = None) -> Pa
         if "checkpoint" in about and not started:
             _load_checkpoint(folder, about["checkpoint"], setup)
         card = PolicyCard.load(folder / POLICY) if "policy" in about else None
-        keep_place(folder, place)
         facts = {"answers_from": about["answers_from"]} if "answers_from" in about else {}
-        _sit(loaded, setup, about["strategy"], seed, folder, found, address, place.people, card, facts)
+        _sit(loaded, setup, about["strategy"], seed, folder, found, address, place, card, facts)
     return folder
 
 
@@ -234,7 +232,7 @@ def _sit(
     folder: Path,
     data: Path,
     address: "Address",
-    people: int,
+    place: Place,
     card: PolicyCard | None,
     facts: Mapping[str, str],
 ) -> None:
@@ -252,7 +250,7 @@ def _sit(
     make_folder(folder)
     secret, oracle = kept_secret(folder / SECRET), PeopleOracle()
     cards = PairCards(setup.task, secret)
-    desk = RunDesk(oracle, VALUES, cards.draw, "pairs", people=people)
+    desk = RunDesk(oracle, VALUES, cards.draw, "pairs", people=place.people)
     server = Server(desk, address, secret=secret, title=loaded.name, told=_invite)
     background = Background(lambda: set_up(loaded, data, seed, labelled=False).task, loaded.recipe.threads)
     earlier = EarlierAnswers(kept_answers(folder), setup.pool, oracle) if "answers_from" in facts else oracle
@@ -261,6 +259,7 @@ def _sit(
         deployment(loaded, setup, name, seed, folder, facts, card=card, people=People(earlier, background)) as run,
         ThreadPoolExecutor(1, "page") as threads,
     ):
+        keep_place(folder, place)  # only now it is sure that nobody else plays here
         page = threads.submit(server.run)
         page.add_done_callback(lambda _: oracle.close())
         try:

@@ -21,7 +21,7 @@ from querist.core.problem import Setup
 from querist.core.questions import Asking
 from querist.core.split import Role, Split
 from querist.core.step import Game, offer
-from querist.errors import QueristError
+from querist.errors import QueristError, UnlabelledError
 from querist.recipes.build import find_data, named_strategy, prepare, set_up
 from querist.recipes.learned import chosen as who
 from querist.recipes.recipe import load_recipe
@@ -138,8 +138,8 @@ def _choose(game: Game, chosen: Strategy, count: int, known: Labelled) -> tuple[
     step = 1 if len(known.units) else 0
     try:
         seen = offer(game, step)
-    except QueristError as error:
-        if len(known) or "labels" not in error.fix:
+    except UnlabelledError as error:
+        if len(known):
             raise
         fix = f"{error.fix}; what the data folder holds labels of counts once it is named with --labelled"
         raise QueristError(error.what, fix) from error

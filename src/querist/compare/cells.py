@@ -189,6 +189,8 @@ def _measured(setup: Setup, ledger: Ledger) -> dict[str, Any]:
     bought = []
     for row in ledger.evaluations(game["id"]):
         point = points.setdefault(row["labels"], {"labels": row["labels"]})
+        if row["model"] == "end":
+            continue
         if row["part"] == "account":
             bought.append({"labels": row["labels"], "amounts": row["details"]["bought"]})
         else:

@@ -277,6 +277,7 @@ class Deployment:
             self._close(step - 1)
         self._closings.settle(wait=True)
         yield from self._measure(game, ended=True)
+        self._marks.end(spent)
         yield Event("done", spent, {"exhausted": True} if spent < self.plan.marks[-1] else {})
 
     def _measure(self, game: Game, ended: bool = False) -> Iterator[Event]:

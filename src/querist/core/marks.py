@@ -55,11 +55,15 @@ class Marks:
             known = None if ended and mark == spent else mark
             found = self._updates.measure(game, mark, lambda m=mark, k=known: self._final(game, m, k), ended)
             if found is not None:
-                if ended and mark == spent:
-                    value, account = found["account", "final"]
-                    found["account", "final"] = value, {**account, "ended": True}  # the run's last act
                 self._ledger.evaluate(self._game, mark, found)
                 yield mark, found
+
+    def end(self, spent: int) -> None:
+        """Note, once, that a run is over although its last budget was not reached."""
+        ends = ("account", "end")
+        noted = any((row["part"], row["model"]) == ends for row in self._ledger.evaluations(self._game))
+        if spent < self._plan.marks[-1] and not noted:
+            self._ledger.evaluate(self._game, spent, {ends: (0.0, {"ended": True})})
 
     def _final(self, game: Game, mark: int, known: int | None) -> FinalTraining:
         read, plan, split = self._closings.first(), self._plan, self._parts.split

@@ -20,8 +20,7 @@ from querist.core.task import Phase, Task
 class TrialTask(Task):
     """Another task, which trains as for a budget's number whenever it is to learn, and is measured by how sure it is.
 
-    What the other task can do besides (:mod:`querist.core.capabilities`) this one can as well: it hands on whatever it
-    does not know itself.
+    Made by :func:`on_trial`, so that it can do whatever else the other task can.
 
     Args:
         of: the task that plays; its model is the one that learns.
@@ -30,11 +29,6 @@ class TrialTask(Task):
     def __init__(self, of: Task) -> None:
         self._of = of
         self.pool, self.parts, self.fields = of.pool, of.parts, of.fields
-
-    def __getattr__(self, name: str) -> Any:
-        if name == "_of":  # a copy asks before it has one
-            raise AttributeError(name)
-        return getattr(self._of, name)
 
     def can(self, capability: type) -> bool:
         return self._of.can(capability)
@@ -76,3 +70,17 @@ class TrialTask(Task):
 
     def load(self, path: Path) -> None:
         self._of.load(path)
+
+
+def on_trial(of: Task) -> TrialTask:
+    """A :class:`TrialTask` that hands on what it does not do itself, so that it has the other task's capabilities.
+
+    As properties of a class of its own: whether an object follows a protocol is looked up there, and not by asking it.
+    """
+    names = {name for name in dir(of) if not name.startswith("_")} - {*dir(TrialTask), "pool"}
+    kind = type(TrialTask.__name__, (TrialTask,), {name: _handed_on(name) for name in names})
+    return kind(of)
+
+
+def _handed_on(name: str) -> property:
+    return property(lambda trial: getattr(trial._of, name))

@@ -19,7 +19,7 @@ from querist.core.card import CARD, PolicyCard
 from querist.core.problem import Setup
 from querist.core.split import Role
 from querist.core.task import Task
-from querist.core.trials import TrialTask
+from querist.core.trials import on_trial
 from querist.errors import QueristError
 from querist.recipes.strategy_names import AGENTS, Learned, names, parse
 from querist.recipes.training import Training
@@ -198,7 +198,7 @@ def _scene(
     task.fit(labels, new=labels, steps=training.start, phase="start", rng=stream)
     games = _games(loaded, strategy)
     if games == "final":
-        return Scene(inner, TrialTask(task), task.snapshot())
+        return Scene(inner, on_trial(task), task.snapshot())
     if not training.rehearsal or chosen.paid_by == "answers":
         return Scene(inner, task, task.snapshot())
     wanted = np.concatenate([inner.sources(r) for r in (Role.START, Role.POOL, Role.STATE, Role.REWARD)])

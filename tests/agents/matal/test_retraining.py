@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from querist.agents.matal.config import SOUND
 from querist.agents.matal.features import MatalFeaturiser
-from querist.agents.matal.retraining import LabelsBought, due, retraining_marks
+from querist.agents.matal.retraining import LabelsBought, due
 from querist.agents.matal.spaces import Spaces, calibrate
 from querist.core.agent import Again
 from querist.core.oracle import Oracle
@@ -14,6 +14,16 @@ from querist.core.split import Role
 from querist.core.step import advance
 from querist.errors import QueristError
 from toy_poses import ToyPoses, poses_game, poses_split
+
+
+def retraining_marks(start: int, end: int, batch: int) -> list[int]:
+    """How many images are labelled whenever a team is trained again in a deployment from `start` to `end`."""
+    marks, last = [], start
+    for labelled in range(start + batch, end, batch):
+        if due(labelled, last, end - labelled):
+            marks.append(labelled)
+            last = labelled
+    return marks
 
 
 def test_three_retrainings_between_800_and_10000():

@@ -20,7 +20,7 @@ from querist.core.plan import Parts, Plan
 from querist.core.rehearsal import Rehearsal, Scene, Stage, halved
 from querist.core.reward import MetricGain
 from querist.core.split import Role, Split
-from querist.core.trials import TrialTask
+from querist.core.trials import on_trial
 from querist.errors import QueristError
 from querist.nn.runtime import seeded
 from querist.tasks.segmentation.task import SegmentationTask
@@ -200,7 +200,7 @@ def test_in_games_of_one_final_training_everything_is_asked_at_once(tmp_path, mo
     monkeypatch.setattr(SegmentationTask, "fit", noted)
     stage = a_stage(tmp_path / "games", rehearsed=False)
     (scene,) = stage.scenes
-    stage = replace(stage, scenes=(Scene(scene.inner, TrialTask(scene.task), scene.first),))
+    stage = replace(stage, scenes=(Scene(scene.inner, on_trial(scene.task), scene.first),))
     trained.clear()
     final = {"games": "final", "final_steps": 3, "reward": "metric", "exploration": "coherent"}
     card = AGENT.train("sound", CHANGES["sound"] | final, stage, 1)

@@ -21,7 +21,7 @@ from querist.core.featuriser import labelled_units
 from querist.core.observation import Field, Groups, Observation, Schema
 from querist.core.step import Featuriser, Game
 from querist.core.task import Task
-from querist.errors import QueristError
+from querist.errors import QueristError, UnlabelledError
 from querist.kernels.cosines import cosine_histograms, largest_cosines
 from querist.kernels.mmd import discrepancy
 from querist.kernels.random_features import (
@@ -97,7 +97,9 @@ class MatalFeaturiser(Featuriser):
         """Writes offered image i into ``rows[places[i]]``, and returns (Fs,) of the state."""
         labelled = labelled_units(game)
         if not len(labelled):
-            raise QueristError("matal compares images with labelled ones, and there are none", "begin with some labels")
+            raise UnlabelledError(
+                "matal compares images with labelled ones, and there are none", "begin with some labels"
+            )
         stream, chosen = game.stream("describe", step), self._landmarks(game, offered)
         first, *others = self._blocks(offered, chosen)
         seen, L = self.spaces.seen(game.task, [offered[first], labelled], stream)

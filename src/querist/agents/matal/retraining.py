@@ -32,21 +32,6 @@ def due(labelled: int, last: int, left: int) -> bool:
     return labelled >= 2 * last and left > 0
 
 
-def retraining_marks(start: int, end: int, batch: int) -> list[int]:
-    """How many images are labelled whenever a team is trained again: after each step at which it is :func:`due`.
-
-    Args:
-        start: labelled when the deployment begins; ``end`` when it ends.
-        batch: bought per step.
-    """
-    marks, last = [], start
-    for labelled in range(start + batch, end, batch):
-        if due(labelled, last, end - labelled):
-            marks.append(labelled)
-            last = labelled
-    return marks
-
-
 def retrained(
     team: TeamQ, stage: Stage, eyes: MatalFeaturiser, settings: Matal, seed: int, control: Control | str | None
 ) -> dict[str, float]:
