@@ -55,18 +55,11 @@ def main(
         setup = set_up(loaded, found, seed, labelled=False, told=told)
     known, left_out = find_labelled(labelled, setup), named_units(exclude, setup.pool, "--exclude")
     setup = dataclasses.replace(setup, split=_begun(setup.split, known))
-    task = setup.task
     if checkpoint is not None:
-        task.load(Path(checkpoint))
+        setup.task.load(Path(checkpoint))
     shape = dataclasses.replace(loaded.recipe.groups, count=count or loaded.recipe.batch)
     chosen = named_strategy(dataclasses.replace(loaded.recipe, groups=shape), setup, name, card)
-    if KnowsTruth in chosen.policy.needs:
-        raise QueristError(f"{name} looks at the answers, and nobody has given them", "it is a ceiling for studies")
-    if checkpoint is None and (card or chosen.policy.fields or chosen.policy.needs):
-        raise QueristError(
-            f"{name} goes by what a model predicts, and there is no model",
-            "give --checkpoint MODEL.safetensors (any model: --set problem.model.path=...), or use --strategy random",
-        )
+    _check_needs(chosen, trained=checkpoint is not None, learned=card is not None)
     with tempfile.TemporaryDirectory() as folder:
         game = _game(setup, chosen, shape.count, seed, Path(folder), known, loaded.recipe.budgets[-1])
         _leave_out(game, left_out)
@@ -80,6 +73,19 @@ def main(
     )
     say(f"{len(rows)} units in {path} and {path.with_suffix('.csv')}")
     return path
+
+
+def _check_needs(chosen: Strategy, trained: bool, learned: bool) -> None:
+    """Whether a strategy, learned or not, can choose here: without answers, and with a model only if one was given."""
+    if KnowsTruth in chosen.policy.needs:
+        raise QueristError(
+            f"{chosen.name} looks at the answers, and nobody has given them", "it is a ceiling for studies"
+        )
+    if not trained and (learned or chosen.policy.fields or chosen.policy.needs):
+        raise QueristError(
+            f"{chosen.name} goes by what a model predicts, and there is no model",
+            "give --checkpoint MODEL.safetensors (any model: --set problem.model.path=...), or use --strategy random",
+        )
 
 
 def _begun(split: Split, known: Labelled) -> Split:

@@ -68,16 +68,19 @@ def factorised_kmeans_plus_plus(
         turn = None if turns is None else turns[number]
         if number > 0:
             pick = _draw(nearest, taken, turn, generator)
-        elif first is None:
-            pick = int(lengths.argmax()) if turn is None else int(turn[lengths[turn].argmax()])
         else:
-            pick = first
+            pick = _longest(lengths, turn) if first is None else first
         picks[number] = pick
         taken[pick] = True
         distance = _small_product(a, a[pick]).mul_(torch.mv(h, h[pick])).mul_(-2).add_(lengths).add_(lengths[pick])
         torch.minimum(nearest, distance.clamp_min_(0), out=nearest)
         nearest[pick] = 0
     return picks
+
+
+def _longest(lengths: Tensor, turn: Tensor | None) -> int:
+    """The row of the largest length, the earlier of equal ones; None: of all rows."""
+    return int(lengths.argmax()) if turn is None else int(turn[lengths[turn].argmax()])
 
 
 def _small_product(a: Tensor, vector: Tensor) -> Tensor:

@@ -55,14 +55,13 @@ def k_centre_greedy(
     squared = _squared_norms(features, mean)
     if not bool(torch.isfinite(squared).all()):
         raise ValueError("features hold values that are not finite, or too large to be squared")
-    nearest = torch.full_like(squared, torch.inf)
+    nearest, start = torch.full_like(squared, torch.inf), first
     if centres is not None and len(centres):
         _fold_centres(features, squared, mean, centres.to(features), nearest)
         if bool(nearest.isnan().any()):
             raise ValueError("centres hold values that are not finite")
-        start = first
-    else:
-        start = int(squared.argmin()) if first is None else first
+    elif first is None:
+        start = int(squared.argmin())
     if block is None:
         block = _SERIAL_ROWS if features.device.type == "cpu" else len(features)
     return _traverse(features, squared, mean, nearest, k, start, block)
