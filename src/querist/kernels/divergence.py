@@ -72,10 +72,8 @@ def divergence_histograms(
     """For each row of p the histogram of KL(p_i ‖ q_j) over all j (ALGORITHMS 1.3).
 
     The (n, m) scores never exist together, nor does a row of them. Pieces that stay in the cache come out of a
-    matrix product into which the place and the width of the bins are folded; they are clamped, cut to short integers
-    and counted by ``bincount``, references in the outer and rows in the inner dimension (see ``_count``). On a
-    CPU all this runs in one thread, so that the result cannot depend on how many there are. ``span=None`` needs the
-    product twice: for the range, and for the counts.
+    matrix product into which the place and the width of the bins are folded; ``_count`` counts them. On a CPU all this
+    runs in one thread, so that the result cannot depend on how many there are. ``span=None`` needs the product twice.
 
     References that are equal cost once when :func:`merge_duplicates` goes before. Where even that is too much, a random
     sample of the references stands for all: see :func:`subsample_bound`.
@@ -103,8 +101,7 @@ def divergence_histograms(
     histograms = p.new_zeros(len(p), bins, dtype=torch.float32)
     if len(p) == 0 or len(q) == 0:
         return histograms
-    weights = None if weights is None else _checked_weights(weights, q)
-    wide = _wider(p, q)
+    weights, wide = None if weights is None else _checked_weights(weights, q), _wider(p, q)
     p, dtype = p.to(wide), wide if span is None else torch.float32
     log_q = q.to(wide).log().to(dtype)
     with _one_thread(p.device):

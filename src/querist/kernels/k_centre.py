@@ -62,8 +62,7 @@ def k_centre_greedy(
             raise ValueError("centres hold values that are not finite")
     elif first is None:
         start = int(squared.argmin())
-    if block is None:
-        block = _SERIAL_ROWS if features.device.type == "cpu" else len(features)
+    block = block or (_SERIAL_ROWS if features.device.type == "cpu" else len(features))
     return _traverse(features, squared, mean, nearest, k, start, block)
 
 
