@@ -174,20 +174,21 @@ def deployment(
         SimulatedOracle(setup.task) if people is None else people.oracle,
         setup.labels_per_source,
     )
-    facts = (
-        {
-            "recipe": loaded.name,
-            "recipe_hash": loaded.hash,
-            "recipe_text": loaded.text,
-            "data_hash": setup.data_hash,
-            "strategy": name,
-            "seed": str(seed),
-        }
-        | ({"policy": card.hash} if card else {})
-        | dict(about or {})
-    )
     same_data(folder, setup)
+    facts = {**_facts(loaded, setup, name, seed, card), **(about or {})}
     if people is None:
         return Deployment(folder, parts, plan(loaded, seed, chosen.policy.keep_given), facts, initial=initial)
     numbers = plan(loaded, seed, chosen.policy.keep_given, update_lag=1)
     return Deployment(folder, parts, numbers, facts, durable=True, people=True, updates=people.updates)
+
+
+def _facts(loaded: LoadedRecipe, setup: Setup, name: str, seed: int, card: PolicyCard | None) -> dict[str, str]:
+    """What a ledger remembers of every run."""
+    return {
+        "recipe": loaded.name,
+        "recipe_hash": loaded.hash,
+        "recipe_text": loaded.text,
+        "data_hash": setup.data_hash,
+        "strategy": name,
+        "seed": str(seed),
+    } | ({"policy": card.hash} if card else {})
