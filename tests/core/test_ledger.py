@@ -171,6 +171,25 @@ def test_answers_can_be_followed(ledger):
     assert ledger.answered(1, 1) == set()
 
 
+def test_following_answers_costs_what_is_new(tmp_path):
+    """Not what is old: SQLite must begin with the new answers and not with all questions of the game."""
+    people = ColumnarPool([f"p{i}" for i in range(400)], ["@0"])
+    with closing(Ledger.create(tmp_path / "ledger.sqlite", {})) as ledger:
+        split = Split(np.full(400, Role.POOL, dtype=np.int8))
+        game = ledger.start_game(people, split, budget=400)
+        work = []
+        for step in range(400):
+            (question,) = ledger.ask(game, step, people, [Asking(step)], {})
+            ledger.answer(question.id, YES)
+            instructions = [0]
+            ledger._db.set_progress_handler(lambda n=instructions: n.__setitem__(0, n[0] + 1), 1)
+            ((last, _, _, _),) = ledger.answers(game, after=step)
+            ledger._db.set_progress_handler(None, 0)
+            assert last == step + 1
+            work.append(instructions[0])
+    assert work[-1] == work[0] > 0
+
+
 def test_closings_and_evaluations_are_kept_in_order_and_once(ledger):
     for step in (-1, 0, 1):
         ledger.close_step(1, step, f"sha{step}", {"loss": 0.1})
