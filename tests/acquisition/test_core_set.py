@@ -53,7 +53,7 @@ def test_the_mask_is_kept():
     assert found.indices.tolist() == [[2, 0, -1], [-1, -1, -1]]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.data())
 def test_equals_distances_written_out(data):
     G, N = data.draw(st.integers(1, 3)), data.draw(st.integers(1, 5))

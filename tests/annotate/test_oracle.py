@@ -215,7 +215,7 @@ def test_waiting_ends_when_an_answer_comes_and_not_before():
     assert not oracle.wait(0.0)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.tuples(st.integers(0, 5), st.sampled_from([True, False, None])), max_size=30), st.integers(1, 3))
 def test_many_people_at_once_and_each_answer_is_kept_once(posts, people):
     oracle, kept = PeopleOracle(patience=5), []

@@ -108,7 +108,7 @@ def test_who_comes_later_begins_another_line_and_who_is_left_finishes_it(tmp_pat
     assert from_the_ledger(tmp_path / "run") == found
 
 
-@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     script=st.lists(
         st.tuples(st.sampled_from("abc"), st.sampled_from(["say", "say", "slip", "undo", "look"])), max_size=40

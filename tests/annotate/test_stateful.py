@@ -130,5 +130,5 @@ class Answering(RuleBasedStateMachine):
         return [((question, revision), choice) for _, question, revision, choice in self.world.desk.ledger]
 
 
-Answering.TestCase.settings = settings(max_examples=12, stateful_step_count=20, deadline=None)
+Answering.TestCase.settings = settings(max_examples=12, stateful_step_count=20)
 TestAnswering = Answering.TestCase

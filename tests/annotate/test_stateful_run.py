@@ -80,5 +80,5 @@ class AnsweringRun(Answering):
         self.world.close()
 
 
-AnsweringRun.TestCase.settings = settings(max_examples=6, stateful_step_count=15, deadline=None)
+AnsweringRun.TestCase.settings = settings(max_examples=6, stateful_step_count=15)
 TestAnsweringRun = AnsweringRun.TestCase

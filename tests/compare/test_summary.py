@@ -108,7 +108,7 @@ def test_a_strategy_without_any_whole_seed_is_left_out_and_told():
 PLAYED = [("random", s, 0) for s in range(3)] + [("dral/sound", s, p) for s in range(3) for p in range(2)]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.sets(st.sampled_from(PLAYED), min_size=1))
 def test_numbers_are_those_of_the_whole_seeds_alone(played):
     def whole(name, seed):

@@ -16,7 +16,7 @@ ANSWERS = DTYPES.flatmap(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(ANSWERS)
 def test_an_answer_comes_back_bit_by_bit(answer):
     digest, data = encode(answer)

@@ -27,7 +27,7 @@ def images(units, parts=6):
     return set((np.asarray(units) // parts).tolist())
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     free=st.sets(st.integers(0, 359), max_size=120),
     groups=st.integers(1, 6),
@@ -149,7 +149,7 @@ def test_cluster_pools_of_two_strategies_share_what_neither_has_bought():
     assert np.mean(same) > 0.8  # 1 / 6 if the pools had nothing to do with each other
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.sets(st.integers(0, 359), max_size=40), st.integers(1, 30) | st.none())
 def test_a_global_pool_offers_everything_or_a_uniform_subset(free, limit):
     found = offered(GlobalPool(limit), view_of(free), 0, 0, 0)

@@ -160,6 +160,21 @@ def test_equal_answers_are_stored_once(ledger):
     assert sum(line.startswith('INSERT INTO "blobs"') for line in contents(ledger)) == 1
 
 
+def test_small_answers_are_shared_and_nobody_can_change_them(ledger):
+    first, second = ask(ledger, 0, 0, 1)
+    ledger.answer(first.id, YES)
+    mask = np.arange(9, dtype=np.uint8)
+    ledger.answer(second.id, mask)
+    small, large = (ledger.decode(digest) for _, _, _, digest in ledger.answers(1))
+    with pytest.raises(ValueError, match="read-only"):
+        small[0] = 0
+    large[0] = 7
+    again = [ledger.decode(digest) for _, _, _, digest in ledger.answers(1)]
+    assert again[0] is small
+    np.testing.assert_array_equal(again[0], YES)
+    np.testing.assert_array_equal(again[1], mask)
+
+
 def test_answers_can_be_followed(ledger):
     first, second = ask(ledger, 0, 0, 1)
     ledger.answer(second.id, NO)

@@ -57,7 +57,7 @@ def test_a_mask_outweighs_every_score():
 SCORES = st.sampled_from([-np.inf, -1.0, 0.0, 0.5, 2.0, np.inf])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.lists(st.tuples(SCORES, st.booleans()), min_size=5, max_size=5), min_size=1, max_size=3), st.data())
 def test_top_k_is_the_sorted_head(rows, data):
     k = data.draw(st.integers(0, 7))

@@ -11,7 +11,7 @@ NAMES = st.lists(TEXT, min_size=1, max_size=6, unique=True)
 PARTS = st.sampled_from([("",), ("@r0c0",), ("@r0c0", "@r0c1", "@r1c0"), tuple(f"@p{i}" for i in range(12))])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(NAMES, PARTS)
 def test_every_unit_is_found_by_its_name(names, parts):
     pool = ColumnarPool(names, parts)
@@ -52,7 +52,7 @@ def test_subjects_default_to_the_image_and_follow_the_sources():
         ColumnarPool(["a", "b", "c"], subjects=np.array([1, 2]))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(2, 40), st.data())
 def test_a_pair_is_the_same_unit_whoever_is_the_anchor(n, data):
     pool = PairPool([f"i{i}" for i in range(n)], subjects=np.arange(n) // 2)

@@ -36,7 +36,7 @@ def test_keys_are_the_documented_mixing():
     assert rng.keys(np.array(units), 3, "candidates", 0, 7).tolist() == [by_hand(u, salt) for u in units]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.integers(0, 2**50), min_size=1, max_size=30, unique=True), st.data())
 def test_a_key_does_not_depend_on_who_else_is_there(units, data):
     everyone = np.array(units)

@@ -12,7 +12,7 @@ def pool_of(subjects):
     return ColumnarPool([f"s{i}" for i in range(len(subjects))], subjects=np.array(subjects))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.integers(0, 9), min_size=8, max_size=40), st.integers(0, 2**32 - 1))
 def test_a_drawn_split_keeps_subjects_together_and_counts_them(subjects, seed):
     pool = pool_of(subjects)

@@ -232,5 +232,5 @@ class Replay(RuleBasedStateMachine):
             self.folder.cleanup()
 
 
-Replay.TestCase.settings = settings(max_examples=12, stateful_step_count=12, deadline=None)
+Replay.TestCase.settings = settings(max_examples=12, stateful_step_count=12)
 TestReplay = Replay.TestCase

@@ -36,7 +36,7 @@ def test_equals_loops_over_the_classes(classes, dtype, void):
     assert counts.sum() == (truth != void).sum()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(1, 6), st.integers(0, 2**31))
 def test_images_add_up_to_the_whole_set(images, seed):
     generator = torch.Generator().manual_seed(seed)

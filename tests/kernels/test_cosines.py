@@ -51,7 +51,7 @@ def test_a_double_has_one_and_zeros_have_zero():
     assert not unit_rows(X, COLUMNS)[0][0].any()
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 1000), st.integers(0, 6), st.integers(1, 6))
 def test_a_running_maximum_is_exact(seed, first, second):
     """T7."""

@@ -52,7 +52,7 @@ points = st.lists(st.tuples(st.integers(-6, 6), st.integers(-6, 6)), min_size=1,
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(points, st.integers(0, 60), st.data())
 def test_equals_greedy_on_explicit_sets(features, square, data):
     radius = math.sqrt(square + 0.5)  # squared distances are whole numbers: none lies on the rim
@@ -62,7 +62,7 @@ def test_equals_greedy_on_explicit_sets(features, square, data):
     assert (indices.tolist(), gains.tolist()) == greedy_on_sets(features, radius, k, covered)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(points, st.integers(0, 60), st.data())
 def test_greedy_covers_its_guaranteed_share_of_the_best(features, square, data):
     radius = math.sqrt(square + 0.5)
@@ -88,7 +88,7 @@ def test_the_purity_radius_by_hand():
     assert purity_radius(LINE, torch.zeros(7, dtype=torch.int64)) == math.inf
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(points, st.sampled_from([0.5, 0.8, 0.95, 1.0]), st.data())
 def test_balls_of_the_purity_radius_are_pure_and_larger_ones_are_not(features, share, data):
     labels = torch.tensor(data.draw(st.lists(st.integers(0, 2), min_size=len(features), max_size=len(features))))

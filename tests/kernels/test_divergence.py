@@ -82,7 +82,7 @@ def test_divergences_by_hand():
     torch.testing.assert_close(kl_divergences(p, q), torch.tensor(expected))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(1, 12), st.integers(1, 12), st.integers(1, 20), st.integers(0, 100))
 def test_divergences_equal_direct_sums(n, m, C, seed):
     p, q = some(n, C, seed), some(m, C, seed + 1)
@@ -141,7 +141,7 @@ def test_histograms_equal_numpys(span, dtype, n, m, bins):
     np.testing.assert_allclose(found.numpy(), by_numpy(scores, bins, span), atol=1e-6)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 40), st.booleans(), st.integers(0, 1000))
 def test_rows_sum_to_one_and_merging_changes_nothing(n, m, bins, fixed, seed):
     generator = torch.Generator().manual_seed(seed)

@@ -38,7 +38,7 @@ def test_the_factor_by_hand():
     assert p.tolist() == [[0.25, 0.75], [0.5, 0.5]]  # left alone
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(1, 25), st.integers(1, 4), st.integers(1, 5), st.data())
 def test_equals_the_sampler_on_the_gradients_themselves(n, classes, width, data):
     a, h = whole_numbers(n, classes, n), whole_numbers(n, width, n + 1)

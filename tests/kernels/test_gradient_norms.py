@@ -16,7 +16,7 @@ def test_by_hand():
     assert outer_gradient_norms(torch.tensor([[[1.0, 3.0]]]), torch.tensor([[[2.0, -1.0]]])).tolist() == [1 + 1]
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(0, 4), st.integers(1, 6), st.integers(1, 6), st.integers(1, 9), st.integers(0, 99))
 def test_it_is_the_length_of_the_products(n, c, o, s, seed):
     generator = torch.Generator().manual_seed(seed)

@@ -116,7 +116,7 @@ points = st.lists(st.tuples(st.integers(-50, 50), st.integers(-50, 50)), min_siz
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(points, st.data())
 def test_radii_fall_and_cover_within_twice_the_optimum(features, data):
     k = data.draw(st.integers(1, len(features)))

@@ -45,7 +45,7 @@ def test_against_loops_over_bones():
         np.testing.assert_allclose(row.numpy(), expected, rtol=1e-12)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 2**32 - 1))
 def test_where_and_how_the_hand_stands_does_not_matter(seed):
     generator = torch.Generator().manual_seed(seed)

@@ -28,7 +28,7 @@ def test_by_hand():
     assert discrepancy(two, torch.zeros(1, 1), 1.0) == pytest.approx((2 + 2 * k) / 4 + 1 - 2 * (1 + k) / 2)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 10_000), st.integers(1, 6), st.integers(1, 6), st.floats(0.1, 10))
 def test_against_loops_and_never_negative(seed, n, m, bandwidth):
     L, U = rows(seed, n), rows(seed + 1, m) + 0.3
@@ -45,7 +45,7 @@ def test_equal_sets_have_none():
     assert discrepancy(L, L.repeat(3, 1), 1.0) == pytest.approx(0, abs=1e-12)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(0, 10_000), st.integers(3, 20), st.data())
 def test_moving_rows_equals_computing_anew(seed, n, data):
     table = rows(seed, n)

@@ -14,7 +14,7 @@ def test_means_by_hand_drop_the_remainder():
     assert region_means(maps, 2, 2).tolist() == [[[3.0, 5.0]]]  # of 0 1 5 6 and of 2 3 7 8
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(1, 13), st.integers(1, 17), st.integers(1, 13), st.integers(1, 17))
 def test_means_and_counts_equal_loops(H, W, height, width):
     height, width = min(height, H), min(width, W)
@@ -103,7 +103,7 @@ def test_grids_by_hand_drop_a_regions_remainder():
     assert grids[0, 0, 0, 2].tolist() == [[8, 11], [20, 23]]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(1, 4), st.integers(0, 5), st.integers(0, 5), st.integers(0, 4), st.integers(0, 4))
 def test_grids_equal_loops(cells, more_rows, more_columns, H_rest, W_rest):
     height, width = cells + more_rows, cells + more_columns

@@ -161,7 +161,7 @@ def test_structure_and_plain_values_come_back_as_they_were():
     assert same(state, arrays_to_state(state_to_arrays(state, "s"), "s"))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(arrays_of.arrays(np.uint32, arrays_of.array_shapes(max_dims=3, max_side=4), elements=st.integers(0, 2**32 - 1)))
 def test_any_bit_pattern_survives(bits):
     """Every float, signalling NaNs and negative zero among them."""

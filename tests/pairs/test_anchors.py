@@ -92,7 +92,7 @@ def test_only_images_of_the_pool_are_anchors_and_neighbours(tmp_path):
     assert len(units) > 50
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(
     people=st.integers(1, 4),
     each=st.integers(2, 4),

@@ -47,7 +47,7 @@ def test_what_is_no_schedule_is_refused(wrong):
 
 
 @given(seed=seeds, temperature=st.sampled_from([0.0, 1.0]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_choices_lie_inside_the_mask(seed, temperature):
     features, mask = pools(seed)
     rng = np.random.default_rng(seed)
@@ -66,7 +66,7 @@ def test_uniform_choices_are_uniform():
 
 
 @given(seed=seeds)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_a_coherent_step_follows_one_direction(seed):
     features, mask = pools(seed)
     features[..., 3] = 7.0  # does not vary, so it must not matter
@@ -78,7 +78,7 @@ def test_a_coherent_step_follows_one_direction(seed):
 
 
 @given(seed=seeds)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_units_of_features_do_not_matter(seed):
     features, mask = pools(seed)
     scaled = features * [1e4, 1e-4, 1, 3] + [5, 0, -2, 1]

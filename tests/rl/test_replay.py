@@ -93,7 +93,7 @@ def test_what_stands_outside_the_mask_is_read_as_zero():
 
 
 @given(capacity=st.integers(1, 7), steps=st.lists(st.integers(1, 4), min_size=1, max_size=8))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_the_oldest_make_room(capacity, steps):
     replay, pushed = Replay(capacity), []
     for value, groups in enumerate(steps):

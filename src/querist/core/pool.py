@@ -183,8 +183,11 @@ class PairPool(Pool):
         return f"{self.source_name(low)}~{self.source_name(high)}"
 
     def unit(self, name: str) -> int:
-        low, _, high = name.partition("~")
-        return int(self.pair(np.array([self.source(low)]), np.array([self.source(high)]))[0])
+        first, _, second = name.partition("~")
+        low, high = sorted((self.source(first), self.source(second)))
+        if low == high:
+            raise ValueError(f"{name!r} pairs an image with itself")
+        return low * self.source_count + high
 
     def sources(self, units: np.ndarray) -> np.ndarray:
         return np.stack(np.divmod(np.asarray(units, dtype=np.int64), self.source_count), axis=1)

@@ -66,10 +66,10 @@ class NeighbourIndex:
 
     def find(self, task: Task, split: Split) -> Neighbourhoods:
         """The neighbourhoods of a pool, as a task sees it now; see :meth:`of`."""
-        assert isinstance(task, EmbedsSources), "Policy.needs is checked before"
         kept = self._kept.get(id(task))
-        if kept is not None and kept[1] is split and kept[2].version == task.embedding_version:
-            return kept[2]
+        if kept is not None and kept[1] is split and kept[2].version == kept[0].embedding_version:
+            return kept[2]  # kept[0] is the task; asking whether it embeds would take longer than all the rest
+        assert isinstance(task, EmbedsSources), "Policy.needs is checked before"
         found = self._find(task, split)
         self._kept.pop(id(task), None)
         self._kept[id(task)] = (task, split, found)

@@ -48,7 +48,7 @@ def test_blocks_of_any_size_show_the_same(game, gap, block):
         np.testing.assert_array_equal(seen.state, whole.state)
 
 
-@effort(max_examples=20, deadline=None)
+@effort(max_examples=20)
 @given(st.permutations(range(POOL)), st.integers(1, POOL), st.integers(0, POOL), st.integers(1, 30))
 def test_the_order_of_the_offered_does_not_matter(game, order, count, hole, block):
     """Nor do holes between them; rows of holes stay zero."""

@@ -38,7 +38,7 @@ def test_a_team_is_trained_again_when_its_labels_have_doubled_and_something_is_l
     assert not due(20, 10, 0)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(1, 40), st.integers(0, 400), st.integers(1, 30))
 def test_marks_are_the_first_steps_at_twice_the_last_mark(start, more, batch):
     steps, last = list(range(start + batch, start + more, batch)), start

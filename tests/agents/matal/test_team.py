@@ -77,7 +77,7 @@ def test_the_top_of_one_agent():
     assert (np.diff(found.values) <= 0).all()
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 1000), st.integers(1, 9), st.integers(1, 6))
 def test_the_top_is_of_all_candidates_whatever_is_dealt(seed, n, k):
     team, rows = a_team(1), candidates(n, seed)
@@ -114,7 +114,7 @@ def test_contexts_are_means_of_what_went_before():
     assert not contexts(actions, replace(SOUND, team="no_context")).any()
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 1000), st.integers(0, 8), st.integers(1, 6))
 def test_no_image_is_taken_twice(seed, n, k):
     """Not even among doubles, whose values are equal."""

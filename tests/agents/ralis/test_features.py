@@ -83,7 +83,7 @@ def test_the_schema_says_what_the_policy_is_tied_to():
 
 
 @given(seed=st.integers(0, 1000), classes=st.integers(2, 6), sound=st.booleans())
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_every_number_lies_where_the_schema_says(seed, classes, sound):
     seen = look(SeenTask(classes, seed), AWARE if sound else FAITHFUL, bought=[1, 2])
     inside = seen.candidates[seen.groups.mask]

@@ -151,7 +151,7 @@ NETWORKS = {"class_aware": lambda: class_aware().eval(), "class_free": class_fre
 
 @pytest.mark.parametrize("name", NETWORKS)
 @given(seed=st.integers(0, 1000), n=st.integers(1, 8))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_the_order_of_candidates_does_not_matter(name, seed, n):
     network = NETWORKS[name]()
     state, candidates = normal(seed, 2, 5, 3), normal(seed + 1, 2, n, 5)
@@ -160,7 +160,7 @@ def test_the_order_of_candidates_does_not_matter(name, seed, n):
 
 
 @given(seed=st.integers(0, 1000), rows=st.integers(1, 12))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_class_free_does_not_know_the_order_of_state_rows(seed, rows):
     network = class_free()
     state, candidates = normal(seed, 2, rows, 3), normal(seed + 1, 2, 4, 5)

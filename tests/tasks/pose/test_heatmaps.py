@@ -20,7 +20,7 @@ def test_softmax_sums_to_one_over_each_map():
 
 
 @given(st.floats(-0.4, 0.4), st.floats(-0.4, 0.4), st.integers(10, 20))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_place_comes_back_from_its_bell(x, y, side):
     place = torch.tensor([[x, y]], dtype=torch.float64)
     bell = gaussians(place, (side, side + 3), 1.0)

@@ -38,7 +38,7 @@ def test_the_hardest_triplet_by_hand():
     torch.testing.assert_close(loss, torch.tensor([0.6, 0.0, 0.0, 0.0]))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 2**32 - 1), st.integers(2, 7))
 def test_the_hardest_of_all_triplets_is_found(seed, size):
     rng = np.random.default_rng(seed)

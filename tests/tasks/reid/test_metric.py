@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from querist.core.evaluation import paired_difference
@@ -85,7 +85,6 @@ CROP = st.tuples(st.integers(0, 3), st.integers(-1, 3), st.integers(1, 2))
 QUERY = st.tuples(st.integers(-3, 0), st.integers(1, 4), st.integers(1, 2))
 
 
-@settings(deadline=None)
 @given(st.lists(QUERY, min_size=1, max_size=5), st.lists(CROP, min_size=1, max_size=30))
 def test_as_by_sorting(queries, gallery):
     # Queries lie on one side of the gallery: only crops at the same place tie, which rounding cannot part.

@@ -99,7 +99,7 @@ def graphs(draw, honest):
     return people, np.array(pairs, dtype=np.int64).reshape(-1, 2), np.array(same, dtype=bool)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(graphs(honest=True), st.booleans())
 def test_of_true_answers_only_truth_follows(graph, closure):
     people, pairs, same = graph
@@ -120,7 +120,7 @@ def reach(start, pairs, same):
         found |= more
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(graphs(honest=False))
 def test_contradictions_are_those_that_walking_finds(graph):
     _, pairs, same = graph
@@ -136,7 +136,7 @@ def test_contradictions_are_those_that_walking_finds(graph):
     assert Verified(pairs, same).contradicted == len(torn)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(graphs(honest=False), st.booleans())
 def test_lists_and_relations_agree_and_are_symmetric(graph, closure):
     _, pairs, same = graph

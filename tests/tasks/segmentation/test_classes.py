@@ -88,7 +88,7 @@ def test_published_class_maps_survive_the_file(tmp_path, classes):
     assert read_classes(tmp_path / "classes.yaml") == classes
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     names=st.lists(
         st.text(min_size=1, max_size=9).filter(lambda name: name.strip() and name.isprintable()),

@@ -13,7 +13,7 @@ from tiny import REGION, SIZE, VOID, labels_of, tiny_data, tiny_task
 GRID = Grid.of(SIZE, REGION)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     image=st.tuples(st.integers(8, 40), st.integers(8, 40)),
     region=st.tuples(st.integers(1, 8), st.integers(1, 8)),
@@ -59,7 +59,7 @@ class Guarded:
         return self.masks[index]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.sets(st.integers(0, 53), min_size=1, max_size=20), st.sets(st.integers(0, 5), max_size=2))
 def test_a_canvas_shows_nothing_that_was_not_bought(units, given_sources):
     task = tiny_task()

@@ -7,7 +7,7 @@ from querist.errors import QueristError
 from querist.tasks.segmentation.grid import Grid
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(1, 40), st.integers(1, 40), st.data())
 def test_regions_tile_the_image_from_the_top_left_without_overlap(height, width, data):
     region = data.draw(st.tuples(st.integers(1, height), st.integers(1, width)))
