@@ -72,6 +72,8 @@ def test_all_pairs_are_counted_and_distinct():
     assert pool.costs(pool.pair(first, second)).tolist() == [1] * 36
     with pytest.raises(ValueError, match="itself"):
         pool.pair(np.array([3]), np.array([3]))
+    with pytest.raises(QueristError, match="'i3~i3' pairs an image with itself"):  # such a name comes from a file
+        pool.unit("i3~i3")
 
 
 def test_pair_names_stay_unambiguous():

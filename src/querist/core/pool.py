@@ -186,7 +186,7 @@ class PairPool(Pool):
         first, _, second = name.partition("~")
         low, high = sorted((self.source(first), self.source(second)))
         if low == high:
-            raise ValueError(f"{name!r} pairs an image with itself")
+            raise QueristError(f"{name!r} pairs an image with itself", "name two images")
         return low * self.source_count + high
 
     def sources(self, units: np.ndarray) -> np.ndarray:
