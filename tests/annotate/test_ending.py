@@ -56,7 +56,7 @@ class Hesitating(threading.Thread):
         undo = self.desk.undoable(self.who)
         again = self.desk.undo(self.who, undo.question, undo.revision)
         assert self.desk.next(self.who) == again
-        assert self.desk.undoable(self.who) is None
+        assert self.desk.undoable(self.who) != undo
         assert self.desk.answer(self.who, again.id, again.revision, choice).counted
         return again
 

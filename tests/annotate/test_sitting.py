@@ -189,6 +189,33 @@ def test_between_undo_and_the_new_answer_the_first_one_is_in_force(tmp_path):
         assert said == [True, False]
 
 
+def test_one_can_go_back_one_answer_after_another(tmp_path):
+    """At question 5 the person goes back over 4 and 3 to 2, and gives that one anew."""
+    seen = []
+
+    def say(asked):
+        if asked.id == 5 and not seen:
+            for question in (4, 3, 2):
+                undo = desk.undoable(BROWSER)
+                assert (undo.question, undo.revision, undo.label) == (question, 0, "Undo “Different”")
+                assert desk.undo(BROWSER, question, 0).revision == 1
+            assert desk.next(BROWSER).id == 2
+            assert desk.answer(BROWSER, 2, 1, "same").counted
+            desk.next(BROWSER)
+            seen.append(desk.undoable(BROWSER))
+        return "different"
+
+    with opened(tmp_path, plan=SHORT) as (run, desk, oracle, sitting):
+        person = Person(desk, oracle, say, 8)
+        person.start()
+        list(sitting.play())
+        person.join(20)
+        assert person.error is None
+        said = [(q, run.ledger.decode(blob).item()) for _, q, _, blob in run.ledger.answers(1)]
+    assert (seen[0].question, seen[0].revision, seen[0].label) == (2, 1, "Undo “Same”")
+    assert [entry for entry in said if entry[0] in (2, 3, 4)] == [(2, False), (3, False), (4, False), (2, True)]
+
+
 def test_an_answer_can_be_corrected_later_and_its_window_learned_from_the_first(tmp_path):
     """Question 1 at question 3, question 8, the last of its window, at question 9."""
     seen = {}
@@ -196,7 +223,7 @@ def test_an_answer_can_be_corrected_later_and_its_window_learned_from_the_first(
     def say(asked):
         seen[asked.id] = desk.undoable(BROWSER)
         if asked.id == 3:
-            assert desk.undo(BROWSER, 1, 0) is None  # by name only the last one is taken back
+            assert desk.undo(BROWSER, 1, 0) is None  # the one after it comes first
             assert desk.answer(BROWSER, 1, 1, "same").counted
         if asked.id == 4:
             with pytest.raises(UnknownQuestionError, match="no such choice"):
@@ -210,7 +237,7 @@ def test_an_answer_can_be_corrected_later_and_its_window_learned_from_the_first(
             again = desk.undo(BROWSER, 8, 0)
             assert (again.id, again.revision, again.note) == (8, 1, "You are correcting an answer. It was “Different”.")
             assert desk.next(BROWSER) == again
-            assert desk.undoable(BROWSER) is None
+            assert desk.undoable(BROWSER).question == 7
             assert desk.answer(BROWSER, 8, 1, "same").counted
         return "different"
 

@@ -243,7 +243,7 @@ class Desk(Protocol):
         ...
 
     def undo(self, browser: str, question: int, revision: int) -> Asked | None:
-        """Take back the last answer of this browser, or one of :meth:`conflicts`: the question, in its next revision.
+        """Take back what :meth:`undoable` names, or one of :meth:`conflicts`: the question, in its next revision.
 
         Named by question and revision; None if it is no such answer or was corrected meanwhile. The same post again
         changes nothing. The ledger keeps what was taken back.
@@ -251,7 +251,7 @@ class Desk(Protocol):
         ...
 
     def undoable(self, browser: str) -> Undo | None:
-        """What :meth:`undo` would take back now."""
+        """The last answer of this browser; while it gives one anew, the answer before that one."""
         ...
 
     def conflicts(self) -> Sequence[Conflict]:

@@ -23,6 +23,7 @@ from querist.annotate.desk import (
 from querist.annotate.leases import Leases
 from querist.annotate.oracle import PeopleOracle, digest
 from querist.annotate.pace import Pace
+from querist.annotate.recent import Recent, Said
 
 _REMEMBERED = 256  # questions whose pictures may still be asked for, and whose answers may be taken back
 _LOOKS = 1.5  # seconds after which a browser looks no more that shows no question: the page asks more often
@@ -113,7 +114,7 @@ class RunDesk:
         self._shown_at = 0  # how many answers the board knows
         self._posted: dict[str, int] = {}  # by browser, how many it must know before that browser looks again
         self._wanting: set[str] = set()  # browsers for which there is no question
-        self._last: dict[str, tuple[int, int]] = {}  # by browser, its last answer: question and revision
+        self._recent = Recent()
         self._again: dict[str, tuple[int, int]] = {}  # and the one that it took back: question and next revision
         self._cards: OrderedDict[int, Card] = OrderedDict()
 
@@ -223,7 +224,7 @@ class RunDesk:
             with self._changed:
                 self._posted[browser] = self._oracle.commits
                 self._again.pop(browser, None)
-                self._last[browser] = (question, revision)
+                self._recent.note(browser, question, revision)
                 self._stirred = self._clock()
             self._pace.note()
         return Receipt(question, revision, choice, new)
@@ -234,7 +235,7 @@ class RunDesk:
                 told = [(said.question, said.revision) for c in self._board.conflicts for said in c.answers]
                 if (question, revision) not in [*told, self._may_undo(browser)] or not self._board.corrigible:
                     return None
-            if question not in self._cards or self._oracle.revisions(question) != revision + 1:
+            if not self._in_force(question, revision):
                 return None
             self._again[browser] = (question, revision + 1)
             self._stirred = self._clock()
@@ -243,20 +244,32 @@ class RunDesk:
     def undoable(self, browser: str) -> Undo | None:
         with self._changed:
             found = self._may_undo(browser)
-            if found is None or browser in self._again or not self._known(browser) or not self._board.corrigible:
+            if found is None or not self._known(browser) or not self._board.corrigible:
                 return None
             return Undo(*found, f"Undo “{self._label(*found)}”")
 
-    def _may_undo(self, browser: str) -> tuple[int, int] | None:
-        """Its last answer; after a restart nobody knows whose the last one was, and it is whoever goes on from it."""
-        found, last = self._last.get(browser), self._board.last
-        if found is None and last is not None and (last[1] is None or self._leases.holder(last[1]) == browser):
-            found = last[0], self._oracle.revisions(last[0]) - 1
-            if last[0] in [question for question, _ in self._last.values()]:
-                return None
-        if found is None or found[0] not in self._cards or self._oracle.revisions(found[0]) != found[1] + 1:
-            return None
-        return found
+    def _may_undo(self, browser: str) -> Said | None:
+        """Its last answer, or the one before that which it took back; None: there is none."""
+        again = self._again.get(browser)
+        told = self._recent.of(browser, before=again and (again[0], again[1] - 1))
+        if again is None and not told:
+            told = self._taken_over(browser)
+        return next((said for said in told if self._in_force(*said)), None)
+
+    def _taken_over(self, browser: str) -> Sequence[Said]:
+        """After a restart nobody knows whose the last answer of all was: it is that of whoever goes on from it."""
+        last = self._board.last
+        if (
+            last is None
+            or self._recent.knows(last[0])
+            or not (last[1] is None or self._leases.holder(last[1]) == browser)
+        ):
+            return []
+        return [(last[0], self._oracle.revisions(last[0]) - 1)]
+
+    def _in_force(self, question: int, revision: int) -> bool:
+        """Whether this is the newest answer to a question that can still be shown."""
+        return question in self._cards and self._oracle.revisions(question) == revision + 1
 
     def _label(self, question: int, revision: int) -> str:
         """The words of the button that was pressed."""
