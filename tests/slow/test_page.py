@@ -155,7 +155,7 @@ class Labelling(threading.Thread):
                 page.join(20)
 
 
-def test_the_last_answer_of_a_run_is_taken_back_while_somebody_looks(chromium, tmp_path):
+def test_the_last_answers_of_a_run_are_taken_back_while_somebody_looks(chromium, tmp_path):
     place = Labelling(tmp_path)
     place.start()
     context = chromium.new_context()
@@ -176,11 +176,17 @@ def test_the_last_answer_of_a_run_is_taken_back_while_somebody_looks(chromium, t
         press(page, "d")
         page.wait_for_selector("text=All done")
         page.wait_for_selector("#undo:not([data-none])", state="attached")
+        page.keyboard.press("u")
+        page.wait_for_selector("text=It was “Different”.")
+        page.keyboard.press("u")  # and the one before
+        page.wait_for_selector("text=It was “Same”.")
+        press(page, "d")
+        page.wait_for_selector("text=All done")
         page.goto("about:blank")
         until = time.monotonic() + 20
         while not place.said and time.monotonic() < until:
             time.sleep(0.05)
-        assert place.said == [*((q, True) for q in range(1, 6)), (5, False)]
+        assert place.said == [*((q, True) for q in range(1, 6)), (5, False), (4, False)]
         assert [path.name for path in (tmp_path / "models").iterdir()] == ["labels-000005.safetensors"]
     finally:
         place.seen.set()
