@@ -259,13 +259,11 @@ class RunDesk:
     def _taken_over(self, browser: str) -> Sequence[Said]:
         """After a restart nobody knows whose the last answer of all was: it is that of whoever goes on from it."""
         last = self._board.last
-        if (
-            last is None
-            or self._recent.knows(last[0])
-            or not (last[1] is None or self._leases.holder(last[1]) == browser)
-        ):
+        if last is None or self._recent.knows(last[0]):
             return []
-        return [(last[0], self._oracle.revisions(last[0]) - 1)]
+        question, lease = last
+        goes_on = lease is None or self._leases.holder(lease) == browser
+        return [(question, self._oracle.revisions(question) - 1)] if goes_on else []
 
     def _in_force(self, question: int, revision: int) -> bool:
         """Whether this is the newest answer to a question that can still be shown."""
