@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from querist.core.answers import Labels, decode, encode
+from querist.core.answers import Decoder, Labels, decode, encode
 from querist.errors import QueristError
 
 DTYPES = st.sampled_from([np.uint8, np.int64, np.float32, np.float64, np.bool_])
@@ -23,6 +23,18 @@ def test_an_answer_comes_back_bit_by_bit(answer):
     back = decode(digest, data)
     assert (back.dtype, back.shape, back.tobytes()) == (answer.dtype, answer.shape, answer.tobytes())
     assert digest == hashlib.sha256(zlib.decompress(data)).hexdigest()
+
+
+def test_small_answers_are_read_once_and_large_ones_each_time():
+    reads = []
+    decoder = Decoder()
+    small, large = encode(np.array(True)), encode(np.arange(9))
+    for digest, data in (small, large) * 3:
+        decoder(digest, lambda found=(digest, data): reads.append(found[0]) or found[1])
+    assert sorted(reads) == sorted([small[0], *[large[0]] * 3])
+    others = [encode(np.array(number)) for number in range(600)]
+    for number, (digest, data) in enumerate(others * 2):
+        assert decoder(digest, lambda found=data: found) == number % 600  # more than it remembers
 
 
 def test_the_digest_is_of_the_content_and_not_of_the_layout():

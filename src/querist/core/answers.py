@@ -3,6 +3,7 @@
 import hashlib
 import io
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,6 +32,25 @@ def decode(digest: str, data: bytes) -> np.ndarray:
     if hashlib.sha256(raw).hexdigest() != digest:
         raise QueristError(f"answer {digest[:12]} in the run file is damaged", "restore the run from a backup")
     return np.lib.format.read_array(io.BytesIO(raw), allow_pickle=False)
+
+
+class Decoder:
+    """:func:`decode`, with a memory for answers of a few bytes such as yes and no, which come again and again."""
+
+    _BYTES, _KEPT = 8, 256
+
+    def __init__(self) -> None:
+        self._small: dict[str, np.ndarray] = {}
+
+    def __call__(self, digest: str, read: Callable[[], bytes]) -> np.ndarray:
+        """The answer of a digest, whose bytes are read if need be; a small one is shared and cannot be written to."""
+        known = self._small.get(digest)
+        if known is None:
+            known = decode(digest, read())
+            if known.nbytes <= self._BYTES and len(self._small) < self._KEPT:
+                known.setflags(write=False)
+                self._small[digest] = known
+        return known
 
 
 @dataclass(frozen=True, eq=False)
