@@ -9,8 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from annotate.people_run import PLAN, opened, replay, state, truth
+from querist.annotate.background import Background
 from querist.annotate.desk import Asked
-from tiny_people import tiny_people
+from tiny_people import tiny_people, tiny_task
 
 SHORT = replace(PLAN, marks=(24,), close_every=8, update_every=8)
 FULL = "Others are answering all questions that are open. One appears here once somebody has stopped for a minute."
@@ -146,6 +147,54 @@ def test_no_more_at_once_than_may(tmp_path):
         assert len(run.lines.questions) == 2
         assert company.sent_away == ["c"] * 3
         assert len({(who, question) for who, question, _ in company.shown}) == 2
+
+
+class Late(Background):
+    """Learns only once it may."""
+
+    def __init__(self):
+        super().__init__(tiny_task)
+        self.may = threading.Event()
+
+    def _learn(self, *args):
+        assert self.may.wait(20)
+        return super()._learn(*args)
+
+
+def test_answers_are_kept_while_the_model_is_late(tmp_path):
+    late, kept = Late(), []
+
+    def say(desk, browser, asked=None):
+        while not isinstance(asked, Asked):
+            asked = desk.next(browser)
+        desk.answer(browser, asked.id, asked.revision, "same")
+        kept.append(asked.id)
+
+    class Two(Company):
+        def run(self):
+            try:
+                for browser in "ab" * 7:
+                    say(self.desk, browser)
+                others = self.desk.next("b")
+                assert isinstance(others, Asked)
+                for browser in "aa":  # the 16th answer: what the model learned of the first eight is due
+                    say(self.desk, browser)
+                say(self.desk, "b", others)
+            except Exception as error:
+                self.error = error
+            finally:
+                late.may.set()
+                self.oracle.close()
+
+    with opened(tmp_path / "run", plan=SHORT, people=2, updates=late) as (run, desk, oracle, sitting):
+        company = Two(run, desk, oracle, [])
+        company.start()
+        list(sitting.play())
+        company.join(20)
+        assert company.error is None
+        assert len(set(kept)) == 17
+        found = state(run)
+    assert from_the_ledger(tmp_path / "run") == found
 
 
 @pytest.mark.parametrize("name", ["nearest_first", "random"])

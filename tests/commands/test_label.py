@@ -17,11 +17,14 @@ import pytest
 
 from querist.annotate.place import Place, kept_place
 from querist.commands import label
+from querist.core.card import PolicyCard
 from querist.core.ledger import Asking, Ledger
 from querist.core.loop import Deployment
 from querist.core.pool import PairPool
 from querist.core.split import Role, Split
+from querist.recipes.learned import find_card
 from querist.recipes.recipe import load_recipe
+from querist.tasks.reid.problem import ReidProblem
 from tiny_people import tiny_people, tiny_task, write_market
 
 RECIPE = """
@@ -139,6 +142,7 @@ def test_people_answer_and_come_back_another_day(place):
     about, units = ledger.about, {unit for _, _, unit, _ in ledger.answers(1)}
     ledger.close()
     assert (about["answers"], about["strategy"]) == ("people", "dral/sound")
+    assert about["policy"] == find_card("default", ReidProblem()).hash  # the trained one that comes along
     assert about["plan"].endswith("update_lag=1")
     assert len(units) == 12
     found = place.querist("status", place.out)
@@ -274,6 +278,14 @@ def test_comparisons_of_the_recipes_about_people_have_their_controls(recipe):
     loaded = load_recipe(recipe).recipe
     assert loaded.device == "auto"
     assert {"random", "strengthened_random", "dral/sound", "dral/untrained", "dral/shuffled"} <= {*loaded.strategies}
+
+
+def test_an_agent_may_begin_untrained(place):
+    said, browser = place.label("--strategy", "dral/sound", count=2)
+    assert browser.error is None
+    assert said.code == 130
+    card = PolicyCard.load(place.out / "policy")
+    assert (card.strategy, card.settings["episodes"]) == ("dral/sound", 0)
 
 
 def test_what_needs_a_policy_says_so(place):

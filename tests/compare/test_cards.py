@@ -25,6 +25,7 @@ strategies: [random, ralis/sound, ralis/shuffled]
 train: {policies: 3}
 """
 LOADED = parse_recipe("tiny", RECIPE)
+ABOUT = LOADED.recipe.problem
 SPLIT = Split(np.array([Role.POOL, Role.POOL, Role.START, Role.REWARD, Role.TEST]))
 NOTHING = cast(Any, None)
 HERE = Setup(NOTHING, NOTHING, SPLIT, "these data")
@@ -46,7 +47,7 @@ def test_cards_of_one_strategy_are_its_policies_in_their_order(tmp_path):
         lay(tmp_path / "c", weight=2.0),
         lay(tmp_path / "d", profile="faithful"),
     ]
-    given = given_cards(names)
+    given = given_cards(names, ABOUT)
     assert [one.name for one in given] == names
     assert [(one.lesson.strategy, one.lesson.policy) for one in given] == [
         ("ralis/sound", 0),
@@ -54,19 +55,19 @@ def test_cards_of_one_strategy_are_its_policies_in_their_order(tmp_path):
         ("ralis/sound", 1),
         ("ralis/faithful", 0),
     ]
-    assert given_cards([]) == ()
+    assert given_cards([], ABOUT) == ()
 
 
 def test_one_policy_does_not_count_as_two(tmp_path):
     names = [lay(tmp_path / "a"), lay(tmp_path / "b")]
     with pytest.raises(QueristError, match=f"--policy {names[1]} is the same policy as --policy {names[0]}"):
-        given_cards(names)
-    assert len(given_cards([names[0], lay(tmp_path / "c", control="untrained")])) == 2  # the weights alone do not tell
+        given_cards(names, ABOUT)
+    assert len(given_cards([names[0], lay(tmp_path / "c", control="untrained")], ABOUT)) == 2  # the weights alone do not tell
 
 
 def test_a_card_of_no_agent_is_no_classical_strategy(tmp_path):
     with pytest.raises(QueristError, match="there is no agent 'oracle'"):
-        given_cards([lay(tmp_path / "a", agent="oracle")])
+        given_cards([lay(tmp_path / "a", agent="oracle")], ABOUT)
 
 
 def test_given_policies_are_played_and_not_trained(tmp_path):

@@ -1,9 +1,10 @@
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 
 from querist.acquisition.registry import GroupForm
+from querist.agents.dral import config as dral
 from querist.agents.ralis.config import settings
 from querist.core.card import PolicyCard
 from querist.core.split import Role, Split
@@ -12,6 +13,7 @@ from querist.recipes import build, learned
 from querist.recipes.recipe import parse_recipe
 from querist.recipes.strategy_names import names, parse
 from querist.recipes.training import Training
+from querist.tasks.reid.problem import ReidProblem
 from tiny import write_folder
 
 RECIPE = """
@@ -30,6 +32,7 @@ train:
 device: cpu
 """
 LOADED = parse_recipe("tiny", RECIPE)
+ABOUT = LOADED.recipe.problem
 
 
 @pytest.fixture(scope="module")
@@ -218,25 +221,38 @@ def test_what_cannot_be_trained_is_said_before_anything_is(setup):
 def test_a_card_is_found_and_chosen(card, tmp_path, monkeypatch):
     folder = card.save(tmp_path / "querist.policies" / "ralis")
     monkeypatch.setattr(learned, "files", lambda package: tmp_path / package)
-    assert learned.find_card(str(folder)).hash == learned.find_card("default").hash == card.hash
-    assert learned.chosen(None, None) == ("entropy/global", None)
-    assert learned.chosen("random", None) == ("random", None)
+    assert learned.find_card(str(folder), ABOUT).hash == learned.find_card("default", ABOUT).hash == card.hash
+    assert learned.chosen(None, None, ABOUT) == ("entropy/global", None)
+    assert learned.chosen("random", None, ABOUT) == ("random", None)
     for strategy in (None, "ralis/sound"):
-        name, found = learned.chosen(strategy, str(folder))
+        name, found = learned.chosen(strategy, str(folder), ABOUT)
         assert (name, found.hash) == ("ralis/sound", card.hash)
     with pytest.raises(QueristError, match="--strategy random, but the policy is of ralis/sound"):
-        learned.chosen("random", str(folder))
+        learned.chosen("random", str(folder), ABOUT)
 
 
 def test_the_card_that_comes_along_is_class_free():
     """So that it can be used on anybody's classes."""
-    card = learned.find_card("default")
+    card = learned.find_card("default", ABOUT)
     assert (card.strategy, card.control, card.schema.classes) == ("ralis/sound", None, None)
+
+
+def test_the_card_that_comes_along_for_pairs_was_trained_as_the_evidence_was():
+    card = learned.find_card("default", ReidProblem())
+    assert (card.strategy, card.control, card.schema.classes) == ("dral/sound", None, None)
+    assert card.settings == asdict(dral.settings("sound"))
+    assert card.training["recipe"] == "market-small"
+
+
+def test_where_none_comes_along(monkeypatch):
+    monkeypatch.setattr(ReidProblem, "default_policy", None)
+    with pytest.raises(QueristError, match="without a policy for a ReidProblem"):
+        learned.find_card("default", ReidProblem())
 
 
 def test_the_card_that_comes_along_plays_here(setup):
     """With classes and images that it never met; nothing of its features has changed since it was trained."""
-    found = learned.from_card(learned.find_card("default"), setup, GroupForm(count=3, size=4))
+    found = learned.from_card(learned.find_card("default", ABOUT), setup, GroupForm(count=3, size=4))
     found.policy.check(setup.task, setup.split)
     assert found.featuriser.schema.hash() == found.policy.card.schema.hash()
 

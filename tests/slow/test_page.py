@@ -97,7 +97,7 @@ def site(chromium):
 def press(page, key):
     """A key, as a person presses it: after having seen the question."""
     page.wait_for_selector(READY)
-    time.sleep(0.2)
+    time.sleep(0.3)
     page.keyboard.press(key)
 
 
@@ -368,6 +368,50 @@ def test_by_tab_and_enter_with_a_focus_that_is_seen_and_stays(site):
     shows(page, 2)
     assert page.evaluate("document.activeElement.textContent") == focused
     assert len(place.said) == 1
+
+
+def test_a_key_that_is_held_on_a_button_answers_once(site):
+    place = site()
+    page = place.window()
+    page.get_by_role("button", name="Same").focus()
+    time.sleep(0.3)
+    for _ in range(4):
+        page.keyboard.down("Enter")  # the second and later ones are repeats
+        time.sleep(0.4)
+    page.keyboard.up("Enter")
+    shows(page, 2)
+    assert place.said == [(1, 0, "same")]
+    press(page, "Enter")
+    shows(page, 3)
+
+
+def test_keys_can_be_switched_off_and_stay_off(site):
+    place = site()
+    page = place.window()
+    page.get_by_role("button", name="Answer without keys").click()
+    page.reload()
+    press(page, "1")
+    time.sleep(0.3)
+    assert place.said == []
+    assert page.locator("[aria-keyshortcuts]").count() == 0
+    page.get_by_role("button", name="Same").press("Enter")  # who tabs to a button presses it
+    shows(page, 2)
+    page.get_by_role("button", name="Answer with keys").click()
+    press(page, "2")
+    shows(page, 3)
+    assert place.said == [(1, 0, "same"), (2, 0, "different")]
+    assert page.get_by_role("button", name="Same").get_attribute("aria-keyshortcuts") == "1"
+
+
+def test_what_was_not_sent_to_another_run_at_this_address_is_kept(site):
+    place = site()
+    page = place.window()
+    page.evaluate("localStorage.setItem('querist-unsent', JSON.stringify({another: {run: 'another', label: 'Same'}}))")
+    page.reload()
+    press(page, "2")
+    shows(page, 2)
+    assert place.said == [(1, 0, "different")]
+    assert page.evaluate("Object.keys(JSON.parse(localStorage.getItem('querist-unsent')))") == ["another"]
 
 
 def test_names_for_those_who_cannot_see(site):

@@ -16,6 +16,7 @@ from querist.core.update import Update, Updates, due
 from querist.errors import QueristError
 
 Found = TypeVar("Found")
+_GLANCE = 0.05  # seconds after which who waits for an update looks up
 _PATIENCE = 5.0  # seconds that closing waits for the thread; what it computes in one piece takes less, mostly
 
 
@@ -53,10 +54,12 @@ class Background(Updates):
             asking = game.task
             self._begun[coming] = self._submit(lambda: self._learn(game, update, asking))
 
-    def finish(self, game: Game, turn: int) -> dict[str, float]:
+    def finish(self, game: Game, turn: int, meanwhile: Callable[[], None] = lambda: None) -> dict[str, float]:
         begun = self._begun.pop(turn, None)
         if begun is None:
-            return super().finish(game, turn)  # without a lag there is no meanwhile
+            return super().finish(game, turn)  # without a lag nothing was begun
+        while not wait([begun], _GLANCE).done:
+            meanwhile()
         learned, log = begun.result()
         game.task, self._spare = learned, game.task
         return log

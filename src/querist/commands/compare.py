@@ -39,7 +39,7 @@ def main(
 ) -> Path:
     """Compare strategies; returns the path of the report."""
     loaded = load_recipe(recipe, set or [])
-    given = given_cards(policy or ())
+    given = given_cards(policy or (), loaded.recipe.problem)
     with reading() as told:
         found = find_data(loaded, data, told)
     return compare(loaded, found, Path(out or f"runs/{loaded.name}"), strategies, seeds, workers, pictures, given)

@@ -136,7 +136,7 @@ def _check_same(
     said = {
         "recipe_hash": loaded.hash,
         "strategy": strategy,
-        "policy": None if policy is None else learned.find_card(policy).hash,
+        "policy": None if policy is None else learned.find_card(policy, loaded.recipe.problem).hash,
         "checkpoint": None if checkpoint is None else _digest(_read(checkpoint)),
         "answers_from": None if answers_from is None else str(Path(answers_from).absolute()),
         "seed": None if seed is None else str(seed),
@@ -193,9 +193,14 @@ def _keep_earlier(folder: Path, run: str, setup: Setup) -> str:
 def _chosen(
     loaded: LoadedRecipe, setup: Setup, strategy: str | None, policy: str | None
 ) -> tuple[str, PolicyCard | None]:
-    """The strategy and its card; an agent that answers alone can teach begins without having been trained."""
+    """The strategy and its card: the one that comes along, unless the user has a wish.
+
+    An agent that answers alone can teach may begin without having been trained.
+    """
+    if strategy is None and policy is None and loaded.recipe.problem.default_policy is not None:
+        policy = "default"
     if policy is not None:
-        return learned.chosen(strategy, policy)
+        return learned.chosen(strategy, policy, loaded.recipe.problem)
     name = strategy or STRATEGY
     what = learned.parse(name)
     if what is None:

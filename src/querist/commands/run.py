@@ -31,7 +31,7 @@ def main(
         The run's folder.
     """
     loaded = load_recipe(recipe, set or [])
-    name, card = chosen(strategy, policy)
+    name, card = chosen(strategy, policy, loaded.recipe.problem)
     folder = Path(out or f"runs/{loaded.name}-{name.replace('/', '-')}-{seed}")
     if (folder / "ledger.sqlite").exists():
         raise QueristError(
@@ -74,6 +74,8 @@ def play(run: Deployment, setup: Setup, loaded: LoadedRecipe) -> None:
                 for name, parts in event.details["undetermined"].items():
                     if parts:
                         progress.console.print(f"    left out, the {name} set has none: {', '.join(parts)}")
+                for name, count in event.details["left_out"].items():
+                    progress.console.print(f"    left out, the {name} set has nothing to measure them by: {count}")
             if event.kind == "waiting":
                 progress.console.print("Waiting for answers; 'querist resume' goes on once they are there.")
     say(f"Run: {run.folder}")

@@ -48,7 +48,7 @@ def main(
     if count is not None and count < 1:
         raise QueristError(f"--count {count}: nothing to select", "ask for one unit or more")
     loaded = load_recipe(recipe, set or [])
-    name, card = who(strategy, policy)
+    name, card = who(strategy, policy, loaded.recipe.problem)
     found = find_data(loaded, data)
     prepare(loaded)
     with reading() as told:

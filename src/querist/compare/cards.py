@@ -7,7 +7,7 @@ from pathlib import Path
 
 from querist.compare.cells import Lesson, refuse_leak
 from querist.core.card import CARD, PolicyCard
-from querist.core.problem import Setup
+from querist.core.problem import Problem, Setup
 from querist.errors import QueristError
 from querist.recipes.build import named_strategy
 from querist.recipes.learned import agent, find_card
@@ -29,11 +29,12 @@ class Given:
     card: PolicyCard
 
 
-def given_cards(names: Iterable[str]) -> tuple[Given, ...]:
+def given_cards(names: Iterable[str], problem: Problem) -> tuple[Given, ...]:
     """The cards that a user names; those of one strategy are its policies 0, 1, ... in their order.
 
     Args:
         names: folders of cards, or ``default`` for the one that comes with the package.
+        problem: the recipe's.
 
     Raises:
         QueristError: one is no card or of no agent, or two are the same policy.
@@ -41,7 +42,7 @@ def given_cards(names: Iterable[str]) -> tuple[Given, ...]:
     given: list[Given] = []
     before: Counter[str] = Counter()
     for name in names:
-        card = find_card(name)
+        card = find_card(name, problem)
         agent(card.agent)  # a name that is no agent's would pass for a classical strategy
         for other in given:
             if _same(other.card, card):

@@ -15,12 +15,14 @@ class Evaluation:
         statistics: (n, s) additive per-source statistics; their sum over sources determines the metric.
         metric: (..., s) summed statistics -> (...) value.
         parts: (s,) summed statistics -> (p,) the value per class or joint, NaN where it is undefined.
+        left_out: how many of the sources cannot count, such as queries of which the gallery has no image.
     """
 
     sources: np.ndarray
     statistics: np.ndarray
     metric: Callable[[np.ndarray], np.ndarray]
     parts: Callable[[np.ndarray], np.ndarray]
+    left_out: int = 0
 
     @property
     def value(self) -> float:

@@ -51,7 +51,8 @@ class FinalTraining:
             sources = self.split.sources(role)
             if len(sources):
                 found = task.evaluate(sources)
-                values[name, "final"] = (found.value, {"parts": found.part_values})
+                aside = {"left_out": found.left_out} if found.left_out else {}
+                values[name, "final"] = (found.value, {"parts": found.part_values, **aside})
         make_folder(self.models)
         task.save(self.models / f"labels-{self.mark:06d}.safetensors")
         log |= {"seconds": time.perf_counter() - began}

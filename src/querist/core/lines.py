@@ -206,4 +206,5 @@ class Lines:
             opened = reopen(game, step, standing.questions)
         if step not in self._followed:
             self._ends[step] = standing.questions[-1]
-        return taught(apply(game, opened, turn, number))
+        # Others go on answering while the model is late.
+        return taught(apply(game, opened, turn, number, self._collect))

@@ -286,6 +286,7 @@ class Deployment:
         for mark, values in self._marks.measure(game, ended):
             details: dict[str, Any] = {name: value for (name, _), (value, _) in values.items() if name != "account"}
             details["undetermined"] = {name: undetermined(parts, found) for (name, _), (_, found) in values.items()}
+            details["left_out"] = {name: n for (name, _), (_, found) in values.items() if (n := found.get("left_out"))}
             yield Event("mark", mark, details)
 
     def _state(self) -> dict[str, np.ndarray]:

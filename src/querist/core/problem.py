@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 from querist.core.pool import Pool
 from querist.core.split import Split
@@ -35,10 +36,15 @@ class Setup:
 
 
 class Problem(ABC):
-    """A frozen dataclass of numbers that knows how to set up its task."""
+    """A frozen dataclass of numbers that knows how to set up its task.
+
+    Attributes:
+        default_policy: the folder in ``querist.policies`` that ``--policy default`` means here; None: there is none.
+    """
 
     metric: str = "metric"
     unit: str = ""
+    default_policy: ClassVar[str | None] = None
 
     @abstractmethod
     def build(

@@ -193,13 +193,16 @@ def settle(game: Game, opened: OpenStep) -> Outcome | None:
     return apply(game, opened, opened.step) if _answer(game, opened.questions) else None
 
 
-def apply(game: Game, opened: OpenStep, turn: int, until: int | None = None) -> Outcome:
+def apply(
+    game: Game, opened: OpenStep, turn: int, until: int | None = None, meanwhile: Callable[[], None] = lambda: None
+) -> Outcome:
     """Take the answers of a step into account, all of which are in the ledger, and let the model learn, if it is time.
 
     Args:
         game: where; ``opened`` the step.
         turn: how many steps were answered before it.
         until: the newest answer that may be known.
+        meanwhile: called now and then while the model has not learned yet what is due.
     """
     questions = opened.questions
     for question in questions:
@@ -207,7 +210,7 @@ def apply(game: Game, opened: OpenStep, turn: int, until: int | None = None) -> 
     game.view.refresh(until)
     log = {"seconds_select": opened.selected - opened.began}
     if questions:
-        log |= game.updates.finish(game, turn)
+        log |= game.updates.finish(game, turn, meanwhile)
     answers = [game.view.answer(q.id) for q in questions]
     log["seconds_step"] = time.perf_counter() - opened.began
     return Outcome(opened.step, opened.observation, opened.selection, questions, answers, log)

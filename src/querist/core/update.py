@@ -87,8 +87,13 @@ class Updates:
         """Told which turn comes next when a game is taken up and after each window: the next update may begin."""
         return
 
-    def finish(self, game: "Game", turn: int) -> dict[str, float]:
-        """After a step was answered: from now on the game's task is the updated one, if one is due; what to log."""
+    def finish(self, game: "Game", turn: int, meanwhile: Callable[[], None] = lambda: None) -> dict[str, float]:
+        """After a step was answered: from now on the game's task is the updated one, if one is due; what to log.
+
+        Args:
+            game: where; ``turn`` the step's.
+            meanwhile: called now and then if there is waiting.
+        """
         update = due(game, turn)
         return {} if update is None else update.fit(game.task)
 

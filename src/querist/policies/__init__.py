@@ -1,1 +1,1 @@
-"""Policies that come trained; ``--policy default`` is the one in ``ralis/``."""
+"""Policies that come trained, by :attr:`querist.core.problem.Problem.default_policy`."""

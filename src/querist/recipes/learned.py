@@ -16,7 +16,7 @@ from querist.core import rng
 from querist.core.answers import Labels
 from querist.core.capabilities import Rehearses, RehearsesStill
 from querist.core.card import CARD, PolicyCard
-from querist.core.problem import Setup
+from querist.core.problem import Problem, Setup
 from querist.core.split import Role
 from querist.core.task import Task
 from querist.core.trials import on_trial
@@ -29,10 +29,6 @@ if TYPE_CHECKING:  # games need gymnasium, which --help does without
     from querist.core.rehearsal import Scene
     from querist.recipes.recipe import LoadedRecipe
 
-DEFAULT = "ralis"
-"""The folder in ``querist.policies`` that ``--policy default`` means."""
-
-
 def agent(name: str) -> "Agent":
     """The agent of a name."""
     from importlib import import_module
@@ -42,29 +38,35 @@ def agent(name: str) -> "Agent":
     return import_module(AGENTS[name]).AGENT
 
 
-def find_card(name: str) -> PolicyCard:
-    """The card in a folder; ``default`` is the class-free one that comes with the package.
+def find_card(name: str, problem: Problem) -> PolicyCard:
+    """The card in a folder; ``default`` is the one that comes with the package for a kind of problem.
 
     Raises:
-        QueristError: it is not a card.
+        QueristError: it is not a card, or none comes along.
     """
     if name != "default":
         return PolicyCard.load(Path(name))
-    folder = Path(str(files("querist.policies").joinpath(DEFAULT)))
+    folder = Path(str(files("querist.policies").joinpath(problem.default_policy or "none")))
     if not (folder / CARD).exists():
-        raise QueristError(f"{folder}: this querist comes without a policy", "train one with 'querist train'")
+        raise QueristError(
+            f"querist comes without a policy for a {type(problem).__name__}", "train one with 'querist train'"
+        )
     return PolicyCard.load(folder)
 
 
-def chosen(strategy: str | None, policy: str | None) -> tuple[str, PolicyCard | None]:
+def chosen(strategy: str | None, policy: str | None, problem: Problem) -> tuple[str, PolicyCard | None]:
     """The strategy that a user means by ``--strategy`` and ``--policy``, and its card.
+
+    Args:
+        strategy: its name; ``policy`` the card's folder, or ``default``.
+        problem: the recipe's.
 
     Raises:
         QueristError: the card is of another strategy, or is none.
     """
     if policy is None:
         return strategy or "entropy/global", None
-    card = find_card(policy)
+    card = find_card(policy, problem)
     if strategy not in (None, card.strategy):
         raise QueristError(
             f"--strategy {strategy}, but the policy is of {card.strategy}", "leave --strategy away, or --policy"

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from querist.core.evaluation import paired_difference
 from querist.errors import QueristError
 from querist.kernels.distances import squared_distance_blocks
-from querist.tasks.reid.metric import PARTS, left_out, retrieval
+from querist.tasks.reid.metric import PARTS, retrieval
 
 
 def measured(queries, gallery):
@@ -57,7 +57,7 @@ def test_queries_are_averaged_and_those_without_a_match_left_out():
     queries = [(0.0, 1, 1), (1.2, 2, 1), (2.0, 4, 5), (9.0, 7, 1)]
     got = measured(queries, gallery)  # person 4 is there by the same camera only, person 7 not at all
     assert got.statistics[:, 0].tolist() == [1, 1, 0, 0]
-    assert left_out(got) == 2
+    assert got.left_out == 2
     assert got.value == pytest.approx(100 * (1 + 1 / 2) / 2)
     assert got.part_values == [50.0, 100.0, 100.0]
     assert got.sources.tolist() == [10, 11, 12, 13]
@@ -129,7 +129,7 @@ def test_no_query_that_counts_gives_no_number():
     got = measured([(0.0, 1, 1)], [(0.0, 2, 2)])
     assert np.isnan(got.value)
     assert got.part_values == [None, None, None]
-    assert left_out(got) == 1
+    assert got.left_out == 1
 
 
 def test_what_cannot_be_ranked_is_named():

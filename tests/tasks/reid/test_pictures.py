@@ -5,9 +5,11 @@ import numpy as np
 from PIL import Image
 
 from querist.core.capabilities import ShowsSources
+from querist.tasks.reid.data import load
+from querist.tasks.reid.layouts import read
 from querist.tasks.reid.listing import UNKNOWN
 from querist.tasks.reid.pictures import source_picture
-from tiny_people import SIZE, tiny_people, tiny_task
+from tiny_people import SIZE, tiny_people, tiny_task, write_market
 
 
 def opened(data):
@@ -39,10 +41,14 @@ def test_where_the_file_is_gone_what_was_read_of_it_is_shown(tmp_path):
         assert np.abs(shown.mean((0, 1)) - data.image(source).mean((0, 1))).max() < 12
 
 
-def test_what_a_task_says_of_a_source():
+def test_what_a_task_says_of_a_source(tmp_path):
     task = tiny_task()
     assert isinstance(task, ShowsSources)
-    assert task.source_words(0) == "camera 1"
+    assert task.source_words(0) == f"camera {task.data.cameras[0]}"
     assert opened(task.source_picture(0)).size == SIZE[::-1]
+    from_files = load(read(write_market(tmp_path, tiny_people())), *SIZE, cache=tmp_path / "cache")
+    assert [tiny_task(from_files).source_words(i) for i in range(8)] == [
+        "camera " + name.split("_c")[1][0] for name in from_files.names[:8]
+    ]
     nowhere = tiny_task(replace(tiny_people(), cameras=np.full(36, UNKNOWN)))
     assert nowhere.source_words(0) == ""

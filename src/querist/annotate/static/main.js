@@ -5,7 +5,7 @@ import { Pictures, decoded } from "./pictures.js";
 import { Connection, Refused, call, unsent } from "./server.js";
 import * as view from "./view.js";
 
-const BLINK = 150; // milliseconds: nobody has seen a question that appeared just now, so no key answers it
+const BLINK = 250; // milliseconds: nobody has seen a question that appeared just now, so no key answers it
 const SOON = 150; // milliseconds to wait for pictures before their empty frames are shown
 const EAGER = 5000; // milliseconds in which a waiting page asks often
 const WAITING = "The next question is being prepared and appears by itself.";
@@ -97,7 +97,7 @@ async function load(question, { name, alt }) {
 
 function signedOut() {
   turn++;
-  const kept = unsent.get();
+  const kept = unsent.get(state?.run);
   state = null;
   works = () => false;
   view.undo(null);
@@ -143,11 +143,11 @@ async function send(item) {
     next = await connection.insist(() => call("/api/answer", item.post));
   } catch (error) {
     busy = null;
-    if (!(error instanceof Refused && error.status === 401)) unsent.clear();
+    if (!(error instanceof Refused && error.status === 401)) unsent.clear(item.run);
     return refused(error);
   }
   busy = null;
-  unsent.clear();
+  unsent.clear(item.run);
   const { answered, budget, unit } = next.progress;
   news = `${item.label}: kept. ${answered} of ${budget} ${unit} answered.`;
   await show(next);
@@ -228,15 +228,14 @@ async function enter() {
       if (!(error instanceof Refused)) throw error; // an old link: the cookie may still be good
     }
   }
-  const kept = unsent.get();
   let next;
   try {
     next = await connection.insist(() => call("/api/state"));
   } catch (error) {
     return refused(error);
   }
-  if (kept?.run === next.run) return send(kept); // counted once, even if it had arrived
-  unsent.clear();
+  const kept = unsent.get(next.run);
+  if (kept) return send(kept); // counted once, even if it had arrived
   await show(next);
 }
 
@@ -246,9 +245,11 @@ const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, mil
 const folded = (key) => (key.length === 1 ? key.toLowerCase() : key);
 
 addEventListener("keydown", (event) => {
-  if (conflicts.looking() || event.repeat || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+  if (conflicts.looking() || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
   const key = folded(event.key);
-  if ((key === "Enter" || key === " ") && event.target.closest?.("button")) return; // it presses that button
+  const presses = (key === "Enter" || key === " ") && event.target.closest?.("button"); // the key presses that button
+  if (presses && event.repeat) event.preventDefault(); // once, however long it is held
+  if (presses || event.repeat || !view.keys()) return;
   const choice = state?.asked?.choices.find((offered) => folded(offered.key) === key);
   if (!choice && !(state?.undo && folded(state.undo.key) === key)) return;
   event.preventDefault();

@@ -112,27 +112,34 @@ export class Connection {
 
 const KEY = "querist-unsent";
 
-/** The one answer that was given and has no receipt yet: it outlives the page. */
+function kept() {
+  try {
+    return JSON.parse(localStorage.getItem(KEY)) ?? {};
+  } catch {
+    return {};
+  }
+}
+
+function keep(items) {
+  try {
+    if (Object.keys(items).length) localStorage.setItem(KEY, JSON.stringify(items));
+    else localStorage.removeItem(KEY);
+  } catch {
+    // Storage is switched off: the answer lives as long as the page.
+  }
+}
+
+/** Of each run, the one answer that was given and has no receipt yet: it outlives the page. Runs may share an address. */
 export const unsent = {
   keep(item) {
-    try {
-      localStorage.setItem(KEY, JSON.stringify(item));
-    } catch {
-      // Storage is switched off: the answer lives as long as the page.
-    }
+    keep({ ...kept(), [item.run]: item });
   },
-  get() {
-    try {
-      return JSON.parse(localStorage.getItem(KEY));
-    } catch {
-      return null;
-    }
+  /** The one of a run; of any run if it is not known yet which this is. */
+  get(run) {
+    return run ? kept()[run] : Object.values(kept())[0];
   },
-  clear() {
-    try {
-      localStorage.removeItem(KEY);
-    } catch {
-      // as above
-    }
+  clear(run) {
+    const { [run]: _, ...others } = kept();
+    keep(others);
   },
 };

@@ -30,7 +30,8 @@ export function sign(tone) {
 function label(button, words, key, tone) {
   const cap = make("kbd", "", KEYS[key] ?? (key.length === 1 ? key.toUpperCase() : key));
   cap.setAttribute("aria-hidden", "true");
-  button.setAttribute("aria-keyshortcuts", key === " " ? "Space" : key);
+  button.dataset.shortcut = key === " " ? "Space" : key;
+  nameShortcut(button);
   button.replaceChildren(...(SIGNS[tone] ? [sign(tone)] : []), make("span", "", words), cap);
 }
 
@@ -207,6 +208,39 @@ export function trouble(seconds, text) {
   if ($("trouble").textContent !== text) $("trouble").textContent = text; // said once, not every second
   $("again").textContent = seconds ? `Next attempt in ${seconds} s` : "Trying …";
 }
+
+const SILENT = "querist-keys-off";
+let keyed = true;
+try {
+  keyed = !localStorage.getItem(SILENT);
+} catch {
+  // Storage is switched off: the choice lives as long as the page.
+}
+
+/** Whether letters answer. Who speaks to the computer, or presses keys unawares, can switch that off (WCAG 2.1.4). */
+export const keys = () => keyed;
+
+const nameShortcut = (button) => {
+  if (keyed) button.setAttribute("aria-keyshortcuts", button.dataset.shortcut);
+  else button.removeAttribute("aria-keyshortcuts");
+};
+
+function showKeys() {
+  document.querySelectorAll("[data-shortcut]").forEach(nameShortcut);
+  $("keys").textContent = keyed ? "Answer without keys" : "Answer with keys";
+  document.body.toggleAttribute("data-keyless", !keyed);
+}
+
+$("keys").onclick = () => {
+  keyed = !keyed;
+  try {
+    keyed ? localStorage.removeItem(SILENT) : localStorage.setItem(SILENT, "yes");
+  } catch {
+    // as above
+  }
+  showKeys();
+};
+showKeys();
 
 /** Call back when a person asks for another attempt, or to take an answer back. */
 export function listen(retry, takeBack) {

@@ -24,8 +24,8 @@ def pckh(
 
     The head's length is ``head_factor`` times the diagonal of the head's box, or, where a pose has no such box, the
     distance between the joints of the skeleton's head, which is that length itself. The mean is over joints of all
-    images, without the skeleton's ``unscored`` (MPII: pelvis and thorax). Poses of which neither is known do not count;
-    :func:`left_out` says how many.
+    images, without the skeleton's ``unscored`` (MPII: pelvis and thorax). Poses of which neither is known do not count
+    and are ``left_out``.
 
     Args:
         data: gives the truth.
@@ -56,7 +56,7 @@ def pck(data: PoseData, sources: np.ndarray, estimated: np.ndarray, threshold: f
     """Percent of joints within a share of the torso's length: PCK@0.2 as on LSP (Yang and Ramanan 2013).
 
     The torso's length is the distance between the joints of the skeleton's torso: left shoulder and right hip. Poses of
-    which one of them is unknown do not count; :func:`left_out` says how many.
+    which one of them is unknown do not count and are ``left_out``.
 
     Args:
         data: gives the truth.
@@ -101,12 +101,6 @@ def joint_error(data: PoseData, sources: np.ndarray, estimated: np.ndarray) -> E
     missed = np.linalg.norm(data.in_space(sources, estimated) - truth, axis=2)
     statistics = np.concatenate([np.where(known, missed, 0.0), known], axis=1)
     return _evaluation(data, sources, statistics, -1.0)
-
-
-def left_out(evaluation: Evaluation) -> int:
-    """How many images of an evaluation have no joint that counts."""
-    joints = evaluation.statistics.shape[1] // 2
-    return int((evaluation.statistics[:, joints:].sum(axis=1) == 0).sum())
 
 
 def _correct(
@@ -159,6 +153,7 @@ def _evaluation(data: PoseData, sources: np.ndarray, statistics: np.ndarray, fac
         statistics,
         functools.partial(_mean, scored=scored, factor=factor),
         functools.partial(_means, factor=factor),
+        int((statistics[:, len(data.skeleton) :].sum(axis=1) == 0).sum()),
     )
 
 

@@ -1,5 +1,6 @@
 """What a folder of pedestrian crops holds: names, people, cameras and paths, nothing decoded."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +29,7 @@ class Crop:
         name: `split/...` without suffix, with forward slashes; the same after a re-scan or a move of the folder.
         image: its path.
         person: from 1; or :data:`DISTRACTOR` or :data:`JUNK` (in the gallery), or :data:`UNKNOWN` (in train).
-        camera: from 0, or :data:`UNKNOWN`.
+        camera: numbered as the data set does, not below 0; or :data:`UNKNOWN`.
     """
 
     name: str
@@ -108,6 +109,16 @@ def _check_evaluation(root: Path, splits: Mapping[str, Sequence[Crop]]) -> None:
         raise QueristError(
             f"{root}: the gallery shows nobody of the queries, such as person {crop.person} of {crop.image}",
             "check that queries and gallery are of the same data set and number people alike",
+        )
+    by: dict[int, set[int]] = defaultdict(set)
+    for crop in splits["gallery"]:
+        by[crop.person].add(crop.camera)
+    if all(by[crop.person] <= {crop.camera} for crop in splits["query"]):
+        crop = next(crop for crop in splits["query"] if crop.person in shown)
+        raise QueristError(
+            f"{root}: the gallery shows nobody of the queries by another camera, and images by a query's own camera do "
+            f"not count; such as person {crop.person} of {crop.image}, camera {crop.camera}",
+            "check the cameras; where nobody knows them, number images of the gallery otherwise than the queries",
         )
     for crop in splits.get("train", ()):
         twin = shown.get(crop.person) or asked.get(crop.person)

@@ -29,7 +29,7 @@ def retrieval(
     For every query the gallery is ranked by distance, ties in the order of the gallery, without junk (person -1) and
     without images of the query's person by the query's camera; distractors stay. AP is the mean, over the correct
     images, of the precision at their ranks (not interpolated); CMC rank-k asks whether one of the first k is correct.
-    Queries without a correct image, or of nobody (person below 1), do not count; :func:`left_out` says how many.
+    Queries without a correct image, or of nobody (person below 1), do not count and are ``left_out``.
 
     Args:
         sources: (Q,) the queries' sources; the evaluation is over these.
@@ -64,12 +64,7 @@ def retrieval(
             matches = same[~own_camera]
             if len(matches) and query_persons[i] > DISTRACTOR:
                 statistics[i] = _statistics(_ranks(row, matches))
-    return Evaluation(np.asarray(sources), statistics, _metric, _parts)
-
-
-def left_out(evaluation: Evaluation) -> int:
-    """How many queries of a :func:`retrieval` have no correct image in the gallery and do not count."""
-    return int((evaluation.statistics[:, 0] == 0).sum())
+    return Evaluation(np.asarray(sources), statistics, _metric, _parts, int((statistics[:, 0] == 0).sum()))
 
 
 def _ranks(distances: np.ndarray, matches: np.ndarray) -> np.ndarray:

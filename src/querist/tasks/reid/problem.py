@@ -56,6 +56,8 @@ class ReidProblem(Problem):
         inference_batch: images per forward pass.
     """
 
+    default_policy = "dral"
+
     image: tuple[int, int] = (256, 128)
     layout: str = "auto"
     start: int = 100

@@ -234,9 +234,9 @@ class ReidTask(Task):
         return source_picture(self.data, int(source))
 
     def source_words(self, source: int) -> str:
-        """Its camera, if that is known; its name would tell who it is."""
+        """Its camera, if that is known, numbered as its data set does; its name would tell who it is."""
         camera = int(self.data.cameras[source])
-        return "" if camera == UNKNOWN else f"camera {camera + 1}"
+        return "" if camera == UNKNOWN else f"camera {camera}"
 
     def snapshot(self) -> dict[str, np.ndarray]:
         model = state_to_arrays(self.model.state_dict(), "model")

@@ -64,6 +64,8 @@ class RegionProblem(Problem):
         inference_batch: images per forward pass.
     """
 
+    default_policy = "ralis"
+
     image: tuple[int, int]
     region: tuple[int, int]
     layout: str = "auto"
