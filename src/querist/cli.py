@@ -120,7 +120,13 @@ def _add_place(sub: Any) -> None:
     """Where the page is; what is not said stays as it was said before."""
     sub.add_argument("--host", type=str, default=None, help="where the page is (default: on this machine alone)")
     sub.add_argument("--port", type=int, default=None, help="of the page (default: 8765); 0: any that is free")
-    sub.add_argument("--names", type=str, nargs="*", default=None, help="by which else browsers may call this machine")
+    sub.add_argument(
+        "--names",
+        type=str,
+        nargs="*",
+        default=None,
+        help="other names of this machine; https://NAME: a proxy",
+    )
     sub.add_argument("--people", type=int, default=None, help="how many may answer at once (default: 8)")
 
 

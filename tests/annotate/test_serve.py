@@ -58,6 +58,38 @@ def test_everywhere_needs_a_name():
     address.close()
 
 
+@pytest.mark.parametrize("name", ["https://labels.example", "https://labels.example:8443/"])
+def test_behind_a_proxy_that_speaks_tls(name):
+    with running(names=[name]) as (address, links):
+        public = name.rstrip("/")
+        base, _, token = links[0].partition("/#")
+        assert base == public
+        inside = f"http://127.0.0.1:{address.port}"
+        for host in (
+            public.removeprefix("https://"),
+            f"127.0.0.1:{address.port}",
+        ):  # proxies keep it, or not
+            with httpx.Client(base_url=inside, headers={"Host": host, "Origin": public}) as browser:
+                token = links[-1].partition("/#")[2]
+                reply = browser.post("/api/enter", json={"token": token})
+                assert reply.status_code == 204
+                cookie = reply.headers["set-cookie"]
+                assert "Secure" in cookie
+                kept = {"Cookie": cookie.partition(";")[0]}
+                assert browser.get("/api/state", headers=kept).json()["asked"]["id"] in (1, 2)
+                other = {"Origin": public.replace("https", "http")}
+                assert browser.post("/api/enter", json={"token": token}, headers=other).status_code == 403
+        with httpx.Client(base_url=inside, headers={"Origin": inside}) as browser:
+            reply = browser.post("/api/enter", json={"token": links[-1].partition("/#")[2]})
+            assert "Secure" not in reply.headers["set-cookie"]
+
+
+@pytest.mark.parametrize("name", ["http://labels.example", "https://", "https://labels.example/page", "ftp://x"])
+def test_what_is_no_proxy(name):
+    with pytest.raises(QueristError, match="not the address of a proxy"):
+        Address(names=[name])
+
+
 def test_a_taken_port_is_an_error_that_says_so():
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]

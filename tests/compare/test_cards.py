@@ -62,7 +62,7 @@ def test_one_policy_does_not_count_as_two(tmp_path):
     names = [lay(tmp_path / "a"), lay(tmp_path / "b")]
     with pytest.raises(QueristError, match=f"--policy {names[1]} is the same policy as --policy {names[0]}"):
         given_cards(names, ABOUT)
-    assert len(given_cards([names[0], lay(tmp_path / "c", control="untrained")], ABOUT)) == 2  # the weights alone do not tell
+    assert len(given_cards([names[0], lay(tmp_path / "c", control="untrained")], ABOUT)) == 2  # weights do not tell
 
 
 def test_a_card_of_no_agent_is_no_classical_strategy(tmp_path):

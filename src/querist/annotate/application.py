@@ -55,7 +55,8 @@ def application(
     Args:
         desk: has the questions.
         token: lets one browser in: the page is opened as ``/#token``.
-        allowed_hosts: the names by which the server may be called, with the port: ``127.0.0.1:8765``.
+        allowed_hosts: the names by which the server may be called, with the port: ``127.0.0.1:8765``; or, where a
+            proxy speaks TLS, as ``https://labels.example``.
         secret: signs the cookies; with the same secret a page stays signed in over a restart. None: a new one.
         title: of the page, such as the recipe's name.
         invite: told the next token once one was used, so that another browser can come in; None: only one can.
@@ -109,7 +110,7 @@ class _Interface:
             words = "This link was used before, or is not of this run."
             return _error(401, "signed-out", words, "open the newest link that was printed")
         response = Response(status_code=204)
-        secure = request.url.scheme == "https"
+        secure = request.headers["origin"].startswith("https:")  # TLS ends before us; the shield asks for an Origin
         response.set_cookie(
             self._gate.cookie, cookie, max_age=_DAYS, path="/", secure=secure, httponly=True, samesite="strict"
         )

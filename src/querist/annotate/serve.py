@@ -3,6 +3,7 @@
 import secrets
 import socket
 from collections.abc import Callable, Sequence
+from urllib.parse import urlsplit
 
 import uvicorn
 
@@ -21,26 +22,32 @@ class Address:
         host: the address to listen on. Loopback, unless people on other machines or phones shall answer: then give the
             address of this machine in their network. The connection is not encrypted, so only in a network you trust.
         port: 0 takes any that is free.
-        names: by which else the server may be called in a browser; needed where ``host`` means every address.
+        names: by which else the server may be called in a browser; needed where ``host`` means every address. With
+            ``https://`` before it, the name of a proxy that speaks TLS and asks here: browsers call that, without our
+            port.
 
     Attributes:
         port: the one that was taken.
-        hosts: names with the port, by which a browser may call.
+        hosts: by which a browser may call, as :class:`~querist.annotate.shield.Shield` takes them.
+        link: what a browser is told to open.
 
     Raises:
         QueristError: the address is taken or not of this machine; or it means every address and there is no name.
     """
 
     def __init__(self, host: str = "127.0.0.1", port: int = 0, names: Sequence[str] = ()) -> None:
-        called = [*(() if host in _EVERYWHERE else _LOOPBACK.get(host, (_bracketed(host),))), *names]
-        if not called:
+        proxies = [_proxy(name) for name in names if "://" in name]
+        own = () if host in _EVERYWHERE else _LOOPBACK.get(host, (_bracketed(host),))
+        called = [*own, *(name for name in names if "://" not in name)]
+        if not called and not proxies:
             raise QueristError(
                 f"{host or 'every address'} is no name that a browser could call",
                 "give the address of this machine in your network, or name those it is called by",
             )
         self.socket = _listening(host, port)
         self.port = int(self.socket.getsockname()[1])
-        self.hosts = [f"{name}:{self.port}" for name in called] + (called if self.port == 80 else [])
+        self.hosts = [f"{name}:{self.port}" for name in called] + (called if self.port == 80 else []) + proxies
+        self.link = f"{proxies[0]}/" if proxies else f"http://{self.hosts[0]}/"
 
     def close(self) -> None:
         """Give the address back; safe to call twice."""
@@ -70,7 +77,7 @@ class Server:
         self._address = address
 
         def link(token: str) -> None:
-            told(f"http://{address.hosts[0]}/#{token}")
+            told(f"{address.link}#{token}")
 
         token = secrets.token_urlsafe(24)
         app = application(desk, token, address.hosts, secret=secret, title=title, invite=link)
@@ -102,6 +109,17 @@ class Server:
     def stop(self) -> None:
         """Let :meth:`run` return once the requests under way are answered; from any thread."""
         self._server.should_exit = True
+
+
+def _proxy(name: str) -> str:
+    """``https://NAME`` or ``https://NAME:PORT``."""
+    found = urlsplit(name)
+    if found.scheme != "https" or not found.hostname or found.path.strip("/") or found.query or found.fragment:
+        raise QueristError(
+            f"--names {name}: not the address of a proxy",
+            "write https://NAME or https://NAME:PORT for a proxy, and plain names without //",
+        )
+    return f"https://{found.netloc}"
 
 
 def _bracketed(host: str) -> str:

@@ -35,14 +35,20 @@ class Shield:
 
     Args:
         app: what is protected.
-        hosts: the names by which the server may be called, as in a Host header: ``127.0.0.1:8765``. A page of another
-            name that was pointed to this address (DNS rebinding) has another Host; a page of another origin that posts
-            here (cross-site request forgery) has another Origin.
+        hosts: the names by which the server may be called, as in a Host header: ``127.0.0.1:8765``; with a scheme, as
+            in ``https://labels.example``, pages of that scheme alone are ours. A page of another name that was pointed
+            to this address (DNS rebinding) has another Host; a page of another origin that posts here (cross-site
+            request forgery) has another Origin.
     """
 
     def __init__(self, app: ASGIApp, hosts: Collection[str]) -> None:
         self._app = app
-        self._hosts = frozenset(host.casefold() for host in hosts)
+        ours = [host.casefold().rpartition("://") for host in hosts]
+        self._hosts = frozenset(host for _, _, host in ours)
+        # TLS may end before us, so both schemes are ours where none is said.
+        self._origins = frozenset(
+            f"{scheme}://{host}" for said, _, host in ours for scheme in ([said] if said else ["http", "https"])
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -78,13 +84,10 @@ class Shield:
         hosts = _header(scope, b"host")
         if len(hosts) != 1 or hosts[0].casefold() not in self._hosts:
             return 421, "host", "This server is not called by that name; open the link that it printed."
-        host = hosts[0].casefold()
+        # A proxy may have put our own name into Host; what a browser says of the page that asks, it has left alone.
         origins = _header(scope, b"origin")
         reads = scope["method"] in ("GET", "HEAD")
-        # TLS may end before us, so both schemes are ours.
-        if any(origin.casefold() not in (f"http://{host}", f"https://{host}") for origin in origins) or (
-            len(origins) != 1 and not reads
-        ):
+        if any(origin.casefold() not in self._origins for origin in origins) or (len(origins) != 1 and not reads):
             return 403, "origin", "Another site may not ask for this."
         sites = _header(scope, b"sec-fetch-site")
         if scope["path"].startswith(("/api", "/picture")) and any(s not in ("same-origin", "none") for s in sites):

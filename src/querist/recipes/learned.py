@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # games need gymnasium, which --help does without
     from querist.core.rehearsal import Scene
     from querist.recipes.recipe import LoadedRecipe
 
+
 def agent(name: str) -> "Agent":
     """The agent of a name."""
     from importlib import import_module

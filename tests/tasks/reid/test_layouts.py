@@ -76,9 +76,7 @@ def test_a_person_asked_for_may_be_missing_in_the_gallery_but_not_all_of_them(tm
 
 def test_somebody_must_be_seen_by_another_camera(tmp_path):
     touch(tmp_path, "query/0001_c1s1_1_1.jpg", "query/0002_c1s1_1_1.jpg", "bounding_box_test/0001_c1s1_1_2.jpg")
-    with pytest.raises(
-        QueristError, match=r"nobody .* by another camera.*person 1 of .*query/0001.*camera 1"
-    ):
+    with pytest.raises(QueristError, match=r"nobody .* by another camera.*person 1 of .*query/0001.*camera 1"):
         layouts.read(tmp_path)
     touch(tmp_path, "bounding_box_test/0002_c1s1_1_2.jpg", "bounding_box_test/0002_c3s1_1_2.jpg")
     assert len(layouts.read(tmp_path).split("query")) == 2
