@@ -94,11 +94,13 @@ def _in_child(name: str, quick: bool, threads: int) -> dict[str, Any]:
 
 
 def _write(path: Path, rows: list[dict[str, Any]], keep_others: bool) -> None:
-    """Writes the rows; with ``keep_others`` those already in the file under other names stay, in place."""
+    """Writes the rows; with ``keep_others`` those in the file of other benchmarks stay, if those still exist."""
     if keep_others and path.exists():
-        fresh = {row["name"]: row for row in rows}
-        kept = [fresh.pop(row["name"], row) for row in json.loads(path.read_text())]
-        rows = [*kept, *fresh.values()]
+        from speed_cases import BENCHMARKS
+
+        rows = [*json.loads(path.read_text()), *rows]
+        last = {row["name"]: row for row in rows}
+        rows = [last[benchmark.name] for benchmark in BENCHMARKS if benchmark.name in last]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(rows, indent=1) + "\n")
 

@@ -226,7 +226,7 @@ BENCHMARKS = (
     Benchmark("pixel-uncertainty", "softmax, log-softmax, topk, argmax", uncertainty),
     Benchmark("camvid-small-step", "image by image, loops over regions and classes", step),
     Benchmark("dropout-passes", "the whole network each pass", dropout_passes),
-    Benchmark("badge", "the same sampler on the n x (C d) gradients", badge),
+    Benchmark("badge", "the same sampler on the n x (C d) gradients", badge, Limits(seconds=1, peak_mb=200)),
     Benchmark(
         "ralis-features",
         "its histograms in a loop over regions: direct sums, histc",
@@ -242,9 +242,9 @@ BENCHMARKS = (
         repeats=1,
     ),
     Benchmark("entropy-grids", "three poolings for each region", entropy_grids),
-    Benchmark("pair-question", "only ranking all crops beside its anchor", question),
-    Benchmark("pair-refresh", "all distances at once, then topk", refresh),
-    Benchmark("cmc-map", "a loop over queries", cmc),
+    Benchmark("pair-question", "only ranking all crops beside its anchor", question, Limits(seconds=0.002)),
+    Benchmark("pair-refresh", "all distances at once, then topk", refresh, Limits(seconds=3)),
+    Benchmark("cmc-map", "a loop over queries", cmc, Limits(seconds=10)),
     Benchmark("pose-observation", "its matrix products alone", observation, Limits(seconds=45), repeats=2),
     Benchmark(
         "pose-millions",
@@ -254,6 +254,6 @@ BENCHMARKS = (
         repeats=1,
         on_request=True,
     ),
-    Benchmark("pose-team", "the context beside every image", team),
+    Benchmark("pose-team", "the context beside every image", team, Limits(seconds=1)),
     Benchmark("egl-head", "a backward pass for each pair", gradients),
 )

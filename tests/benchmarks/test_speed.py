@@ -118,9 +118,11 @@ def test_what_takes_minutes_is_timed_on_request_alone(monkeypatch):
 
 def test_only_replaces_its_rows_and_keeps_the_others(tmp_path):
     path = tmp_path / "deep" / "speed.json"
-    speed._write(path, [{"name": "a", "ratio": 1}, {"name": "b", "ratio": 1}], keep_others=False)
-    speed._write(path, [{"name": "b", "ratio": 2}, {"name": "c", "ratio": 2}], keep_others=True)
-    assert [(row["name"], row["ratio"]) for row in json.loads(path.read_text())] == [("a", 1), ("b", 2), ("c", 2)]
+    first = [{"name": name, "ratio": 1} for name in ("k-centre", "was once", "badge")]
+    speed._write(path, first, keep_others=False)
+    speed._write(path, [{"name": name, "ratio": 2} for name in ("badge", "confusion")], keep_others=True)
+    found = [(row["name"], row["ratio"]) for row in json.loads(path.read_text())]
+    assert found == [("k-centre", 1), ("confusion", 2), ("badge", 2)]
 
 
 def test_rows_have_the_promised_fields(capsys):
@@ -138,16 +140,25 @@ def test_limits_are_told_one_by_one():
 
 
 def test_what_ralis_was_asked_for():
-    """25,600 candidates in 8 s and 1 GB, 20 times a loop over regions; 100 episodes of 20 steps in an hour."""
+    """25,600 candidates in 8 s and 1 GB, 20 times a loop over regions; 100 episodes in an hour; BADGE in 1 s."""
     limits = {benchmark.name: benchmark.limits for benchmark in BENCHMARKS}
     assert limits["ralis-features"] == Limits(ratio=1 / 20, seconds=8, peak_mb=1024)
     assert limits["ralis-episodes"] == Limits(seconds=3600)
+    assert limits["badge"] == Limits(seconds=1, peak_mb=200)
+
+
+def test_what_dral_was_asked_for():
+    """A question in 2 ms, all neighbours anew in 3 s, Market-1501's CMC and mAP in 10 s."""
+    limits = {benchmark.name: benchmark.limits for benchmark in BENCHMARKS}
+    names = ("pair-question", "pair-refresh", "cmc-map")
+    assert [limits[name] for name in names] == [Limits(seconds=seconds) for seconds in (0.002, 3, 10)]
 
 
 def test_what_matal_was_asked_for():
-    """100,000 images in 45 s; 2.2 million from a file in a quarter of an hour and 4 GB."""
+    """100,000 images in 45 s; 2.2 million from a file in a quarter of an hour and 4 GB; a team chooses in 1 s."""
     limits = {benchmark.name: benchmark.limits for benchmark in BENCHMARKS}
     assert limits["pose-observation"] == Limits(seconds=45)
+    assert limits["pose-team"] == Limits(seconds=1)
     assert limits["pose-millions"] == Limits(seconds=900, peak_mb=4096)
 
 

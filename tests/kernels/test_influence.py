@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from querist.kernels.influence import class_weights, error_slope, expected_value, label_values
+from querist.kernels.influence import WhiteSlope, class_weights, error_slope, expected_value, label_values
 
 D, C = 5, 3
 
@@ -74,6 +74,43 @@ def test_a_rare_class_weighs_more_but_not_without_bound():
     _, weights = error_slope(torch.ones(10_000, 1), torch.full((10_000, 3), 1 / 3), target, balance=0.5)
     assert weights[1] == weights[2] == pytest.approx(1000**0.5)  # one in 10,000 and none count as one in 1,000
     assert weights[0] == pytest.approx(1.0, abs=1e-3)
+
+
+def whitened(features, shrinkage):
+    """Mean 0, covariance 1, and a constant beside: written out, on all cells at once."""
+    centred = features - features.mean(0)
+    covariance = centred.T @ centred / len(features)
+    scale, eye = covariance.diagonal().mean(), torch.eye(features.shape[1], dtype=torch.float64)
+    values, vectors = torch.linalg.eigh((1 - shrinkage) * covariance + shrinkage * scale * eye)
+    white = centred @ (vectors / values.sqrt())
+    return torch.cat([white, torch.ones(len(white), 1, dtype=torch.float64)], dim=1)
+
+
+@pytest.mark.parametrize(("shrinkage", "rows"), [(0.0, 7), (1e-3, 100), (0.5, 1)])
+def test_batches_of_raw_features_give_the_values_of_white_ones(shrinkage, rows):
+    weight, _, measured, target = drawn(3, reference=60)
+    measured = measured @ torch.randn(D, D, generator=torch.Generator().manual_seed(1), dtype=torch.float64) + 4
+    shares, known = (measured @ weight).softmax(1), torch.arange(60) % 4 > 0
+    white = whitened(measured, shrinkage)
+    slope, weights = error_slope(white[known], shares[known], target[known])
+    wanted = label_values(white, shares, slope, weights)
+    found = WhiteSlope(weights, shrinkage)
+    for start in (0, 25):
+        part = slice(start, 25 if start == 0 else 60)
+        found.add(measured[part], shares[part], target[part], known[part], rows)
+    mean, slope, constant = found.solved()
+    values = label_values((measured - mean).float(), shares.float(), slope, weights.float(), constant)
+    torch.testing.assert_close(values.double(), wanted, rtol=2e-4, atol=2e-4)
+
+
+def test_a_feature_that_never_changes_and_no_label_at_all():
+    found = WhiteSlope(torch.ones(C))
+    features, shares = torch.ones(10, 2), torch.full((10, C), 1 / C)
+    found.add(features, shares, torch.zeros(10, dtype=torch.int64), torch.zeros(10, dtype=torch.bool))
+    with pytest.raises(ValueError, match="no labelled cell"):
+        found.solved()
+    found.add(features, shares, torch.zeros(10, dtype=torch.int64), torch.ones(10, dtype=torch.bool))
+    assert all(torch.isfinite(part).all() for part in found.solved())
 
 
 def test_bad_input():

@@ -47,17 +47,82 @@ def error_slope(features: Tensor, shares: Tensor, target: Tensor, balance: float
     return features.T @ residual / each.sum(), weights
 
 
-def label_values(features: Tensor, shares: Tensor, slope: Tensor, weights: Tensor) -> Tensor:
+class WhiteSlope:
+    """:func:`error_slope` on white features with a constant beside them, from batches of raw ones.
+
+    White features W (x - mean), 1 with W W^T the inverse of the covariance S of all cells give labels the values that
+    raw ones, less their mean, give with the slope S^-1 (R - mean r^T), and r beside it, where R = sum x e^T and
+    r = sum e over the labelled cells and their errors e. So sums over cells are all that must be kept: (d, d) and
+    (d, C) numbers, however many cells there are.
+
+    Args:
+        weights: (C,) what a label of each class weighs.
+        shrinkage: this share of the mean variance is mixed into the covariance, so that seldom directions do not rule.
+    """
+
+    def __init__(self, weights: Tensor, shrinkage: float = 1e-3) -> None:
+        self._weights, self._shrinkage = weights.double(), shrinkage
+        self._cells, self._total = 0, 0.0
+        self._sum, self._products = torch.zeros(0), torch.zeros(0)
+        self._errors, self._along = torch.zeros(0), torch.zeros(0)
+
+    def add(self, features: Tensor, shares: Tensor, target: Tensor, known: Tensor, rows: int = 2**15) -> None:
+        """Some cells.
+
+        Args:
+            features: (m, d); ``shares`` (m, C) predicted.
+            target: (m,) int64 true classes, of which those count that are ``known``, (m,) bool.
+            rows: how many are taken at a time.
+        """
+        if not self._cells:
+            d, classes = features.shape[1], shares.shape[1]
+            double = {"dtype": torch.float64}
+            self._sum, self._products = torch.zeros(d, **double), torch.zeros(d, d, **double)
+            self._errors, self._along = torch.zeros(classes, **double), torch.zeros(d, classes, **double)
+        for start in range(0, len(features), rows):
+            here = slice(start, start + rows)
+            x, labelled = features[here].double(), known[here]
+            self._cells += len(x)
+            self._sum += x.sum(dim=0)
+            self._products += x.T @ x
+            true = target[here][labelled]
+            each = self._weights[true]
+            error = shares[here][labelled].double() * each[:, None]
+            error[torch.arange(len(true)), true] -= each
+            self._errors += error.sum(dim=0)
+            self._along += x[labelled].T @ error
+            self._total += float(each.sum())
+
+    def solved(self) -> tuple[Tensor, Tensor, Tensor]:
+        """The cells' mean (d,), the slope (d, C) along features less it, and the slope along the constant (C,).
+
+        Raises:
+            ValueError: no cell was labelled.
+        """
+        if not self._total:
+            raise ValueError("no labelled cell")
+        mean = self._sum / self._cells
+        covariance = self._products / self._cells - torch.outer(mean, mean)
+        scale = covariance.diagonal().mean().clamp_min(1e-12)
+        shrunk = (1 - self._shrinkage) * covariance + self._shrinkage * scale * torch.eye(len(mean), dtype=mean.dtype)
+        slope = torch.linalg.solve(shrunk, self._along - torch.outer(mean, self._errors))
+        return mean.float(), (slope / self._total).float(), (self._errors / self._total).float()
+
+
+def label_values(
+    features: Tensor, shares: Tensor, slope: Tensor, weights: Tensor, constant: Tensor | float = 0.0
+) -> Tensor:
     """What each class would be worth as the label of each cell: the fall of the reference loss.
 
     Args:
         features: (..., d); ``shares`` (..., C).
         slope: (d, C) and ``weights`` (C,) of :func:`error_slope`.
+        constant: (C,) the slope along a feature that is 1 everywhere.
 
     Returns:
         (..., C); larger is better, negative where the label would mislead.
     """
-    along = features @ slope
+    along = features @ slope + constant
     return ((shares * along).sum(dim=-1, keepdim=True) - along) * weights
 
 

@@ -8,7 +8,7 @@ from querist.core.capabilities import EstimatesInfluence
 from querist.errors import QueristError
 from querist.nn.runtime import seeded
 from querist.tasks.segmentation.grid import Grid
-from querist.tasks.segmentation.influence import Cells, Whitener, cell_worth, of_regions
+from querist.tasks.segmentation.influence import Cells, cell_worth, of_regions
 from querist.tasks.segmentation.readout import ReadoutTask
 from querist.tasks.segmentation.task import SegmentationTask
 from tiny import CLASSES, VOID, SplitNet, labels_of, tiny_data, tiny_task
@@ -115,17 +115,6 @@ def test_void_cells_are_worth_nothing():
     found = cell_worth(values, shares, np.array([[[1, VOID]]], dtype=np.uint8), VOID)
     torch.testing.assert_close(found, torch.tensor([[[2.0, 0.0]]]))
     torch.testing.assert_close(cell_worth(values, shares, None, VOID), torch.zeros(1, 1, 2))  # -2 + 0.5 + 1.5
-
-
-def test_white_features_have_mean_0_and_covariance_1():
-    g = torch.Generator().manual_seed(0)
-    x = torch.randn(500, 3, generator=g) @ torch.randn(3, 3, generator=g) + 5
-    white = Whitener(x, shrinkage=0.0)(x)
-    torch.testing.assert_close(white[:, :3].mean(0), torch.zeros(3), atol=1e-4, rtol=0)
-    torch.testing.assert_close(white[:, :3].T @ white[:, :3] / 500, torch.eye(3), atol=1e-3, rtol=0)
-    assert (white[:, 3] == 1).all()
-    constant = Whitener(torch.cat([x, torch.ones(500, 1)], dim=1))
-    assert torch.isfinite(constant(torch.cat([x, torch.ones(500, 1)], dim=1))).all()
 
 
 def test_a_reward_set_without_labels_is_refused():

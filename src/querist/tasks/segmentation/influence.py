@@ -117,30 +117,6 @@ def of_regions(values: Tensor, regions: np.ndarray, count: int) -> np.ndarray:
     return summed.index_add_(1, part, values.flatten(1)[:, inside]).float().numpy()
 
 
-class Whitener:
-    """Brings features to mean 0 and covariance 1 and appends a constant.
-
-    Args:
-        features: (m, d) examples.
-        shrinkage: this share of the mean variance is mixed into the covariance, so that seldom directions do not rule.
-    """
-
-    def __init__(self, features: Tensor, shrinkage: float = 1e-3) -> None:
-        cells = features.double()
-        self._mean = cells.mean(dim=0)
-        centred = cells - self._mean
-        covariance = centred.T @ centred / len(cells)
-        scale = covariance.diagonal().mean().clamp_min(1e-12)
-        eye = torch.eye(len(covariance), dtype=torch.float64)
-        values, vectors = torch.linalg.eigh((1 - shrinkage) * covariance + shrinkage * scale * eye)
-        self._turn = vectors / values.sqrt()
-
-    def __call__(self, features: Tensor) -> Tensor:
-        """(..., d) -> (..., d + 1) float32."""
-        white = ((features.double() - self._mean) @ self._turn).float()
-        return torch.cat([white, torch.ones_like(white[..., :1])], dim=-1)
-
-
 def region_influence(
     data: SegmentationData,
     grid: Grid,

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from querist.kernels.influence import class_weights
+from querist.kernels.influence import WhiteSlope, class_weights, label_values
 from querist.tasks.segmentation.data import SegmentationData
 from querist.tasks.segmentation.description import split_model
-from querist.tasks.segmentation.influence import Cells, Looks, Whitener, Yardstick, labelled_cells
+from querist.tasks.segmentation.influence import Cells, Looks, labelled_cells
 
 LookAt = Callable[[np.ndarray], Looks]
 
@@ -68,17 +68,28 @@ def to_the_last_layer(sight: Sight, reference: np.ndarray) -> LookAt:
         sight: the model as it is.
         reference: labelled sources, by which it is measured.
     """
-    maps, shares = zip(*[look[1:] for look in sight.maps(reference)], strict=True)
-    features, beliefs = torch.cat(maps), torch.cat(shares)
-    white = Whitener(features.flatten(0, 2))
-    masks = sight.masks(reference, (int(features.shape[1]), int(features.shape[2])))
-    yardstick = Yardstick.of(white(features), beliefs, masks, sight.data.void_id)
+    void, found, weights = sight.data.void_id, None, torch.zeros(0)
+    for batch, features, shares in sight.maps(reference):
+        shape = (int(features.shape[1]), int(features.shape[2]))
+        if found is None:
+            weights = _class_weights(sight, reference, shape, int(shares.shape[3]))
+            found = WhiteSlope(weights)
+        target = torch.from_numpy(sight.masks(batch, shape).astype(np.int64)).flatten()
+        found.add(features.flatten(0, 2), shares.flatten(0, 2), target, target != void)
+    assert found is not None, "there is a reward set"
+    mean, slope, constant = found.solved()
 
     def look(sources: np.ndarray) -> Looks:
         for some, seen, believed in sight.maps(sources):
-            yield some, yardstick.values(white(seen), believed), believed
+            yield some, label_values(seen - mean, believed, slope, weights, constant), believed
 
     return look
+
+
+def _class_weights(sight: Sight, reference: np.ndarray, shape: tuple[int, int], classes: int) -> Tensor:
+    """What a label of each class weighs, by the reference's labels at the cells of a map."""
+    target = torch.from_numpy(sight.masks(reference, shape)).flatten()
+    return class_weights(target[labelled_cells(target, sight.data.void_id)].long(), classes)
 
 
 def behind_the_backbone(sight: Sight, reference: np.ndarray) -> LookAt:
@@ -139,16 +150,13 @@ def _reference_slope(sight: Sight, reference: np.ndarray, learn: list[nn.Paramet
             chances = sight.chances_of(images)
             shape = (int(chances.shape[2]), int(chances.shape[3]))
             if not len(weights):
-                known = torch.from_numpy(sight.masks(reference, shape).astype(np.int64)).flatten()
-                known = known[labelled_cells(known, void)]
-                weights = class_weights(known, chances.shape[1])
-                counted = float(weights[known].sum())
-                weights = weights.to(device)
+                weights = _class_weights(sight, reference, shape, chances.shape[1]).to(device)
             target = torch.from_numpy(sight.masks(batch, shape).astype(np.int64)).to(device)
             # Summed here: on GPUs the sum that nll_loss takes of maps has no deterministic form.
-            loss = functional.nll_loss(chances, target, weights, ignore_index=void, reduction="none").sum() / counted
+            loss = functional.nll_loss(chances, target, weights, ignore_index=void, reduction="none").sum()
+            counted += float(weights[target[target != void]].sum())
             slopes = torch.autograd.grad(loss, learn, allow_unused=True)  # such as those of another head
         for t, s in zip(total, slopes, strict=True):
             if s is not None:
                 t += s
-    return total, weights
+    return [t / counted for t in total], weights
