@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from querist.agents.ralis.class_free import TOP, ClassFree, rarity, standings
 from querist.agents.ralis.config import SOUND
+from querist.core.split import Role, Split
 from seen import REGIONS, START, STATE, SeenTask, a_game, groups
 
 OFFERED = groups([0, 5, 9], [3, 14], [1])
@@ -178,6 +179,30 @@ def test_what_is_hidden_looks_like_nothing_labelled():
         if name == "standing":
             theirs, ours = np.delete(theirs, 3, axis=2), np.delete(ours, 3, axis=2)
         np.testing.assert_array_equal(theirs, ours)
+
+
+class TellingTask(SeenTask):
+    """Knows what labels are worth."""
+
+    def influence(self, units, answers, sources):
+        return np.asarray(units, dtype=np.float32)
+
+
+def test_what_is_labelled_is_told_only_with_what_labels_are_worth():
+    """A policy whose games hid both together has met neither alone."""
+    task = TellingTask()
+    told = look(task, profile=SOUND, bought=[2])
+    assert told.field("divergence_labelled").any()
+    assert (told.field("influence")[OFFERED.mask][:, 2] == 1).all()
+    for mute in (SeenTask(), task):
+        game = a_game(mute, bought=[2])
+        if mute is task:
+            game.split = Split(np.where(game.split.roles == Role.REWARD, Role.UNUSED, game.split.roles))
+        seen = ClassFree(mute, SOUND).observe(game, OFFERED, 0)
+        assert not seen.field("divergence_labelled").any()
+        assert not seen.field("rarity_labelled").any()
+        np.testing.assert_array_equal(seen.field("influence")[OFFERED.mask], [[0.0, 0.5, 0.0]] * 6)
+    assert look(SeenTask(), profile=ALWAYS, bought=[2]).field("divergence_labelled").any()
 
 
 def inside_its_ranges(seen):

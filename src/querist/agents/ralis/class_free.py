@@ -95,19 +95,27 @@ class ClassFree(RalisFeaturiser):
         ]
         return np.concatenate(columns, axis=1).astype(np.float32)
 
+    def _hidden(self, game: Game) -> bool:
+        """Where games hid what is labelled, they hid what labels are worth with it: neither is shown alone."""
+        return super()._hidden(game) or (self.settings.hide_labelled > 0 and not _knows_worth(game))
+
     def _influence(self, game: Game, units: np.ndarray, hidden: bool) -> np.ndarray:
         """(n, 3): what each label is expected to be worth on the reward set, its standing, and whether this is known.
 
         The first in thirds of a deviation, clamped. Without a reward set or a model that can tell, nothing is known.
         """
-        sources = game.split.sources(Role.REWARD)
         task = game.task
-        if hidden or not len(sources) or not (task.can(EstimatesInfluence) and isinstance(task, EstimatesInfluence)):
+        if hidden or not _knows_worth(game) or not isinstance(task, EstimatesInfluence):
             return np.tile([0.0, 0.5, 0.0], (len(units), 1))
-        worth = task.influence(units, None, sources).astype(np.float64)
+        worth = task.influence(units, None, game.split.sources(Role.REWARD)).astype(np.float64)
         spread = float(worth.std())
         scaled = np.clip((worth - worth.mean()) / (3 * spread), -1, 1) if spread > 0 else np.zeros(len(worth))
         return np.stack([scaled, standings(worth), np.ones(len(worth))], axis=1)
+
+
+def _knows_worth(game: Game) -> bool:
+    """Whether there is a reward set, and a model that can tell what labels are worth on it."""
+    return bool(len(game.split.sources(Role.REWARD))) and game.task.can(EstimatesInfluence)
 
 
 def rarity(frequency: np.ndarray) -> np.ndarray:

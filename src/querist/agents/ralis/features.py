@@ -67,7 +67,7 @@ class RalisFeaturiser(Featuriser):
         return Observation(groups, candidates, self.schema, sources, self._state(rows))
 
     def _hidden(self, game: Game) -> bool:
-        """Whether this episode is one in which nobody says what is labelled; a deployment always says."""
+        """Whether this episode is one in which nobody says what is labelled."""
         share = self.settings.hide_labelled
         return game.episode > 0 and share > 0 and bool(game.stream("hide", 0).random() < share)
 
