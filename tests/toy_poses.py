@@ -15,7 +15,7 @@ from querist.core.step import Game
 from querist.core.task import Task
 
 BONES = np.array([[0, 1], [1, 2], [0, 3], [3, 4]])
-PARTS = ((0, 2), (1,), (3,))
+PARTS = ((0, 2), (0, 1), (2, 3))
 JOINTS = 5
 LOOKS = 4
 

@@ -51,6 +51,22 @@ def test_a_double_has_one_and_zeros_have_zero():
     assert not unit_rows(X, COLUMNS)[0][0].any()
 
 
+def test_what_has_no_direction_is_the_double_of_its_like(monkeypatch):
+    """Nothing is new about a pose whose part has collapsed, once such a one is labelled."""
+    X, Y = rows(0, 6), rows(1, 4)
+    X[[1, 4], COLUMNS[1]] = 0
+    Y[2, COLUMNS[1]] = 0
+    wanted = table(X, Y)
+    wanted[1][[1, 4], 2] = 1
+    for cells in (4, 2**17):
+        monkeypatch.setattr(cosines, "_CELLS", cells)
+        np.testing.assert_allclose(largest_cosines(X, Y, COLUMNS).numpy(), wanted.max(axis=2).T, atol=1e-6)
+    shares = cosine_histograms(X, Y, COLUMNS, torch.tensor([[0.999999], [0.999999]]))
+    assert shares[:, 1, 1].tolist() == [0, 0.25, 0, 0, 0.25, 0]
+    whole = torch.zeros(3, X.shape[1])
+    assert quantile_edges(whole, COLUMNS, 2).tolist() == [[1.0], [1.0]]
+
+
 @settings(max_examples=20)
 @given(st.integers(0, 1000), st.integers(0, 6), st.integers(1, 6))
 def test_a_running_maximum_is_exact(seed, first, second):

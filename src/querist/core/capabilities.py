@@ -257,7 +257,10 @@ class HasSkeleton(Protocol):
 
     @property
     def part_bones(self) -> Sequence[Sequence[int]]:
-        """The bones of each local part, such as palm and fingers, or torso, head and limbs, by their rows."""
+        """The bones of each local part, such as palm and fingers, or torso, head and limbs, by their rows.
+
+        Two bones or more make a part: one by itself has no angle.
+        """
         ...
 
     def joints(self, units: np.ndarray, answers: Sequence[np.ndarray]) -> np.ndarray:

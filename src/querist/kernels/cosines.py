@@ -1,7 +1,7 @@
 """Cosines between rows in several spaces at once: the largest to a set, and histograms to a set of landmarks.
 
-Nothing of the size (rows, set) is ever there, only blocks that fit the processor's cache. A row of zeros has no
-direction: its cosine to anything is 0.
+Nothing of the size (rows, set) is ever there, only blocks that fit the processor's cache. A row of zeros (a part of a
+pose whose joints are all in one place) has no direction: its cosine to another such row is 1, to anything else 0.
 """
 
 import math
@@ -118,7 +118,10 @@ def quantile_edges(rows: Tensor, columns: Sequence[slice], bins: int) -> Tensor:
         raise ValueError(f"{len(rows)} rows and {bins} bins: at least two rows and one bin are needed")
     pairs = tuple(torch.triu_indices(len(rows), len(rows), offset=1))
     shares = torch.linspace(0, 1, bins + 1, dtype=torch.float64)[1:-1]
-    edges = [torch.quantile((unit @ unit.T)[pairs].double(), shares) for unit in unit_rows(rows, columns)]
+    edges = []
+    for unit in unit_rows(rows, columns):
+        cosines = _doubled(unit @ unit.T, unit, _blank(unit))
+        edges.append(torch.quantile(cosines[pairs].double(), shares))
     return torch.stack(edges).float()
 
 
@@ -135,13 +138,27 @@ def landmark_error(landmarks: int, confidence: float = 0.95) -> float:
 
 def _blocks(rows: Tensor, others: Tensor, columns: Sequence[slice]) -> Iterator[tuple[slice, int, Tensor]]:
     """(which rows, which space, their cosines (b, m)); each block overwrites the last."""
-    units = [unit.T.contiguous() for unit in unit_rows(others, columns)]
+    plain = unit_rows(others, columns)
+    blank, units = [_blank(unit) for unit in plain], [unit.T.contiguous() for unit in plain]
     step = max(1, _CELLS // len(others))
     buffer = rows.new_empty(min(step, len(rows)), len(others))
     for start in range(0, len(rows), step):
         some = rows[start : start + step]
         for place, (row, unit) in enumerate(zip(unit_rows(some, columns), units, strict=True)):
-            yield slice(start, start + len(some)), place, torch.mm(row, unit, out=buffer[: len(some)])
+            cosines = torch.mm(row, unit, out=buffer[: len(some)])
+            yield slice(start, start + len(some)), place, _doubled(cosines, row, blank[place])
+
+
+def _blank(unit: Tensor) -> Tensor:
+    """Which rows are zero, as their numbers."""
+    return (unit == 0).all(dim=1).nonzero()[:, 0]
+
+
+def _doubled(cosines: Tensor, rows: Tensor, blank: Tensor) -> Tensor:
+    """Cosines (b, m) in which rows without a direction (b, w) are doubles of those others, ``blank``."""
+    if len(blank):
+        cosines[_blank(rows)[:, None], blank] = 1.0
+    return cosines
 
 
 def _check(rows: Tensor, others: Tensor, columns: Sequence[slice]) -> None:

@@ -257,7 +257,10 @@ def test_refusals(tmp_path):
     with pytest.raises(QueristError, match="11 coordinates, but its bones join 5 joints"):
         Spaces(boneless)
     torn = ToyPoses()
-    torn.part_bones = ((0,), ())
+    torn.part_bones = ((0, 1), (2,))
+    with pytest.raises(QueristError, match="part 1 of the skeleton of ToyPoses has one bone"):
+        Spaces(torn)
+    torn.part_bones = ((0, 1), ())
     with pytest.raises(QueristError, match="part 1 is"):
         Spaces(torn)
     wild = ToyPoses()

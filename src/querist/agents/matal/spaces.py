@@ -86,6 +86,12 @@ class Spaces:
             )
         self._bones = torch.from_numpy(np.asarray(task.bones, dtype=np.int64))
         self._parts = [list(part) for part in task.part_bones]
+        single = [number for number, part in enumerate(self._parts) if len(part) == 1]
+        if single:
+            raise QueristError(
+                f"part {single[0]} of the skeleton of {kind} has one bone: without an angle all poses look alike in it",
+                "give each part two bones or more",
+            )
         try:
             self.columns = space_columns(len(self._bones), self._parts)
         except ValueError as error:

@@ -48,10 +48,13 @@ LSP = _named(
     ("right ankle", "right knee", "right hip", "left hip", "left knee", "left ankle", "right wrist", "right elbow",
      "right shoulder", "left shoulder", "left elbow", "left wrist", "neck", "head top"),
     [["neck", "head top"], *_both("*neck", "shoulder", "elbow", "wrist"), *_both("*neck", "hip", "knee", "ankle")],
-    {"torso": ("right shoulder", "left shoulder", "right hip", "left hip"), "head": ("head top",), **_LIMBS},
+    {"torso": ("right hip", "left hip"), "head": ("head top", "right shoulder", "left shoulder"), **_LIMBS},
     _TORSO, ("neck", "head top"),
 )  # fmt: skip
-"""Leeds Sports Pose (Johnson and Everingham 2010): 14 joints. Without pelvis and thorax, hips hang on the neck."""
+"""Leeds Sports Pose (Johnson and Everingham 2010): 14 joints. Without pelvis and thorax, hips hang on the neck.
+
+One bone by itself has no angle, and all its lengths have one direction: the head is seen against the shoulders.
+"""
 
 MPII = _named(
     ("right ankle", "right knee", "right hip", "left hip", "left knee", "left ankle", "pelvis", "thorax", "upper neck",
