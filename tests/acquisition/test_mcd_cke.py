@@ -39,10 +39,10 @@ def picks(folder, at, doubt, k, policy=None):
 
 
 def test_without_doubt_it_is_core_set(tmp_path):
-    """At 1, 4, 10 and 6: first 10, then 4 or 6."""
-    units, scores = picks(tmp_path, [1, 4, 10, 6], [], 1)
-    assert units == [2]
-    assert scores == pytest.approx([10])
+    """At 1, 4.5, 10 and 6, labelled at 0: first 10, then 4.5, which is farther from 0 than 6 is from 10, then 6."""
+    units, scores = picks(tmp_path, [1, 4.5, 10, 6], [], 3)
+    assert units == [2, 1, 3]
+    assert scores == pytest.approx([10, 4.5, 1.5])
 
 
 def test_doubt_draws_an_estimate_towards_zero(tmp_path):

@@ -64,7 +64,7 @@ def test_a_skeleton_and_frames(folder):
     assert skeleton.names == ("neck", "head top", "left hip", "right hip")
     assert skeleton.bones == ((0, 1), (0, 2), (0, 3))
     assert (skeleton.swaps, skeleton.torso, skeleton.head, skeleton.unscored) == (((2, 3),), (0, 2), (0, 1), (3,))
-    assert skeleton.parts == {"head": (0,), "legs": (1, 2)}
+    assert skeleton.parts == {"trunk": (0, 1, 2), "hips": (1, 2)}
     one, two, three, four = rows(found, "train/one", "train/two", "test/three", "train/four")
     assert found.split_of[[one, two, three, four]].tolist() == ["train", "train", "test", "train"]
     assert np.isnan(found.joints).any(axis=2).sum() == 1 + 4

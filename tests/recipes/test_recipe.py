@@ -42,6 +42,13 @@ def test_there_is_something_shipped():
     assert {"camvid", "camvid-small", "demo", "market-small", "market", "duke", "cuhk03", "demo-reid"} <= set(shipped())
 
 
+def test_the_recipe_of_the_evidence_lists_what_decides():
+    recipe = load_recipe("camvid-small").recipe
+    family = {"random", "strengthened_random", "entropy/global", "ralis/sound", "ralis/untrained", "ralis/shuffled"}
+    assert family <= set(recipe.strategies)
+    assert (len(recipe.seeds), recipe.train.policies) == (8, 3)
+
+
 def test_types_are_as_declared_and_defaults_filled_in():
     recipe = tiny().recipe
     assert recipe.budgets == (4, 8)

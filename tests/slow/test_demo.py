@@ -30,7 +30,9 @@ def test_the_demo_from_nothing(tmp_path):
     card = PolicyCard.load(tmp_path / "demo" / "policies" / "ralis__sound--p0")
     assert "First a policy learns what to ask" in played.stdout
     assert card.training["labels"] == {"start": 8 * 16, "reward": 30 * 16}
-    assert np.mean([row["loss"] for row in card.curve[-5:]]) < np.inf  # it learned until the end, from finite numbers
+    losses = [row["loss"] for row in card.curve if row.get("loss") is not None]  # none while it warmed up
+    assert len(losses) > len(card.curve) / 2
+    assert np.isfinite(losses).all()
     for seed in (0, 1):
         cell = json.loads((tmp_path / "demo" / "cells" / f"ralis__sound--p0--s{seed}.json").read_text())
         assert cell["policy_hash"] == card.hash

@@ -160,6 +160,15 @@ def test_two_trainings_are_equal_bit_by_bit():
     np.testing.assert_array_equal(found[0], found[1])
 
 
+def test_targets_are_those_of_the_team_that_is_asked():
+    after = offered([1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0])
+    one = step([[0.0] * F, [0.0] * F], 0.0, after)
+    dqn = TeamDQN(linear_team([[3.0, 2.0, 1.0], [3.0, 2.0, 1.0]]), PLAIN)
+    dqn.target = linear_team([[1.0, 5.0, 10.0], [1.0, 5.0, 10.0]])
+    other = linear_team([[1.0, 2.0, 3.0], [1.0, 2.0, 3.0]])  # chooses the third and the second image
+    assert dqn.targets([one], rewards([one]), other).item() == pytest.approx(0.9 * (10 + 5))
+
+
 # Meta-learning --------------------------------------------------------------------------------------------------------
 
 
@@ -187,12 +196,17 @@ def test_a_long_gradient_is_shortened():
     assert float(torch.nn.utils.get_total_norm(moved)) == pytest.approx(0.01, rel=1e-3)
 
 
-def test_the_outer_step_follows_the_adapted_teams_gradient():
+@pytest.mark.parametrize("after", [False, True])
+def test_the_outer_step_follows_the_adapted_teams_gradient(after):
     """First-order MAML: Adam's first step goes by the sign of the gradient at the adapted weights."""
     settings = replace(PLAIN, meta_rate=0.3, clip=1e9)
-    dqn, support, query = TeamDQN(a_team(), settings), steps(1, after=False), steps(2, after=False)
+    dqn, support, query = TeamDQN(a_team(), settings), steps(1, after=after), steps(2, after=after)
     team = dqn.adapted(support, rewards(support))
-    loss = (dqn.values(team, query) - torch.tensor(rewards(query)).float()).square().mean()
+    # What the adapted team would choose next is what follows its steps: it is a team of its own.
+    wanted = TeamDQN(team, settings)
+    wanted.target = dqn.target
+    targets = wanted.targets(query, rewards(query)) if after else torch.tensor(rewards(query)).float()
+    loss = (dqn.values(team, query) - targets).square().mean()
     slopes = torch.autograd.grad(loss, list(team.parameters()))
     before = [w.detach().clone() for w in dqn.online.parameters()]
     log = dqn.meta_update((support, rewards(support)), (query, rewards(query)))

@@ -6,10 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from querist.agents.ralis.config import FAITHFUL, SOUND
-from querist.agents.ralis.features import BINS, STATE_IMAGES, ClassAware, LabelledSide, state_units
+from querist.agents.ralis.features import BINS, STATE_IMAGES, ClassAware, LabelledSide, state_row_count, state_units
 from querist.core.pool import ColumnarPool
 from querist.core.split import Role, Split
 from querist.errors import QueristError
+from querist.tasks.segmentation.grid import Grid
 from seen import PIXELS, REGIONS, START, STATE, SeenTask, a_game, groups
 
 ROWS = len(STATE) * REGIONS
@@ -262,6 +263,16 @@ def test_without_a_state_set_some_images_of_the_pool_serve():
         chosen.append(units.tolist())
     assert chosen[0] == chosen[1] != chosen[2]
     assert task.told == []
+
+
+@pytest.mark.parametrize(("size", "region", "rows"), [((360, 480), (90, 80), 240), ((1024, 2048), (128, 128), 1_280)])
+def test_state_rows_of_camvid_and_cityscapes(size, region, rows):
+    """ALGORITHMS 10: ten images of the state set, of 24 and of 128 regions."""
+    pool = ColumnarPool([f"i{s}" for s in range(30)], [f"@{r}" for r in range(len(Grid.of(size, region)))])
+    found = np.full(30, Role.POOL, dtype=np.int8)
+    assert state_row_count(Split(found), pool) == rows  # so many of the pool, where there is no state set
+    found[:STATE_IMAGES] = Role.STATE
+    assert state_row_count(Split(found), pool) == rows
 
 
 # Hidden episodes ------------------------------------------------------------------------------------------------------

@@ -98,7 +98,8 @@ class MatalFeaturiser(Featuriser):
         labelled = labelled_units(game)
         if not len(labelled):
             raise UnlabelledError(
-                "matal compares images with labelled ones, and there are none", "begin with some labels"
+                "matal compares images with labelled ones, and there are none",
+                "begin with some labels, and go on learning from them (keep_given: true)",
             )
         stream, chosen = game.stream("describe", step), self._landmarks(game, offered)
         first, *others = self._blocks(offered, chosen)

@@ -77,15 +77,16 @@ class TeamDQN:
         return each.sum(dim=0) if self._settings.reduction == "sum" else each.mean(dim=0)
 
     @torch.no_grad()
-    def targets(self, steps: Sequence[TeamStep], rewards: np.ndarray) -> Tensor:
+    def targets(self, steps: Sequence[TeamStep], rewards: np.ndarray, team: TeamQ | None = None) -> Tensor:
         """What the values should be: (B,) float32; the reward alone where the game ended.
 
         Args:
             steps: B of them.
             rewards: (B,), theirs on whatever scale is learned; or (B, N).
+            team: whose values they are; None: the team's as it is.
         """
-        online = self._settings.selector == "online"
-        chooser, judge = (self.online, self.target) if online else (self.target, self.online)
+        team = team or self.online
+        chooser, judge = (team, self.target) if self._settings.selector == "online" else (self.target, team)
         found = torch.from_numpy(np.asarray(rewards, dtype=np.float32)).clone()
         for row, step in enumerate(steps):
             if step.after is None or self._settings.gamma == 0:
@@ -116,9 +117,8 @@ class TeamDQN:
     def adapted(self, support: Sequence[TeamStep], rewards: np.ndarray) -> TeamQ:
         """A copy of the team after ``meta_steps`` plain gradient steps on the mean error of a task's support games."""
         team = copy.deepcopy(self.online)
-        targets = self.targets(support, rewards)
         for _ in range(self._settings.meta_steps):
-            loss = functional.mse_loss(self.values(team, support), targets)
+            loss = functional.mse_loss(self.values(team, support), self.targets(support, rewards, team))
             slopes = torch.autograd.grad(loss, list(team.parameters()), allow_unused=True)
             length = nn.utils.get_total_norm([s for s in slopes if s is not None])
             rate = self._settings.meta_rate * float((self._settings.clip / length.clamp_min(1e-12)).clamp_max(1.0))
@@ -146,7 +146,7 @@ class TeamDQN:
         """
         team = self.adapted(*support)
         steps, rewards = query
-        values, targets = self.values(team, steps), self.targets(steps, rewards)
+        values, targets = self.values(team, steps), self.targets(steps, rewards, team)
         loss = functional.mse_loss(values, targets)
         slopes = torch.autograd.grad(loss, list(team.parameters()), allow_unused=True)
         for weights, slope in zip(self.online.parameters(), slopes, strict=True):
