@@ -94,7 +94,7 @@ def test_batches_of_raw_features_give_the_values_of_white_ones(shrinkage, rows):
     white = whitened(measured, shrinkage)
     slope, weights = error_slope(white[known], shares[known], target[known])
     wanted = label_values(white, shares, slope, weights)
-    found = WhiteSlope(weights, shrinkage)
+    found = WhiteSlope(D, weights, shrinkage)
     for start in (0, 25):
         part = slice(start, 25 if start == 0 else 60)
         found.add(measured[part], shares[part], target[part], known[part], rows)
@@ -104,7 +104,7 @@ def test_batches_of_raw_features_give_the_values_of_white_ones(shrinkage, rows):
 
 
 def test_a_feature_that_never_changes_and_no_label_at_all():
-    found = WhiteSlope(torch.ones(C))
+    found = WhiteSlope(2, torch.ones(C))
     features, shares = torch.ones(10, 2), torch.full((10, C), 1 / C)
     found.add(features, shares, torch.zeros(10, dtype=torch.int64), torch.zeros(10, dtype=torch.bool))
     with pytest.raises(ValueError, match="no labelled cell"):

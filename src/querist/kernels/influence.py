@@ -56,15 +56,17 @@ class WhiteSlope:
     (d, C) numbers, however many cells there are.
 
     Args:
+        width: d, of the features.
         weights: (C,) what a label of each class weighs.
         shrinkage: this share of the mean variance is mixed into the covariance, so that seldom directions do not rule.
     """
 
-    def __init__(self, weights: Tensor, shrinkage: float = 1e-3) -> None:
+    def __init__(self, width: int, weights: Tensor, shrinkage: float = 1e-3) -> None:
         self._weights, self._shrinkage = weights.double(), shrinkage
         self._cells, self._total = 0, 0.0
-        self._sum, self._products = torch.zeros(0), torch.zeros(0)
-        self._errors, self._along = torch.zeros(0), torch.zeros(0)
+        double, classes = torch.float64, len(weights)
+        self._sum, self._products = torch.zeros(width, dtype=double), torch.zeros(width, width, dtype=double)
+        self._errors, self._along = torch.zeros(classes, dtype=double), torch.zeros(width, classes, dtype=double)
 
     def add(self, features: Tensor, shares: Tensor, target: Tensor, known: Tensor, rows: int = 2**15) -> None:
         """Some cells.
@@ -74,11 +76,6 @@ class WhiteSlope:
             target: (m,) int64 true classes, of which those count that are ``known``, (m,) bool.
             rows: how many are taken at a time.
         """
-        if not self._cells:
-            d, classes = features.shape[1], shares.shape[1]
-            double = {"dtype": torch.float64}
-            self._sum, self._products = torch.zeros(d, **double), torch.zeros(d, d, **double)
-            self._errors, self._along = torch.zeros(classes, **double), torch.zeros(d, classes, **double)
         for start in range(0, len(features), rows):
             here = slice(start, start + rows)
             x, labelled = features[here].double(), known[here]

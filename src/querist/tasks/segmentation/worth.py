@@ -73,7 +73,7 @@ def to_the_last_layer(sight: Sight, reference: np.ndarray) -> LookAt:
         shape = (int(features.shape[1]), int(features.shape[2]))
         if found is None:
             weights = _class_weights(sight, reference, shape, int(shares.shape[3]))
-            found = WhiteSlope(weights)
+            found = WhiteSlope(int(features.shape[3]), weights)
         target = torch.from_numpy(sight.masks(batch, shape).astype(np.int64)).flatten()
         found.add(features.flatten(0, 2), shares.flatten(0, 2), target, target != void)
     assert found is not None, "there is a reward set"
