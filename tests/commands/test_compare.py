@@ -40,6 +40,18 @@ def test_every_strategy_has_a_cell_on_every_seed_and_so_have_the_references(comp
     assert "data:image/jpeg" in page  # what was chosen
 
 
+def test_a_look_at_a_part_leaves_the_rest_in_the_comparison(compare, compared, tmp_path):
+    out = tmp_path / "again"
+    shutil.copytree(compared, out)
+    said = compare("--strategies", "random", "--seeds", "1", out=out)
+    assert said.code == 0, said.err
+    kept = yaml.safe_load((out / "recipe.yaml").read_text())
+    assert (kept["strategies"], kept["seeds"]) == (["random", "entropy/global"], [0, 1])
+    (out / "recipe.yaml").write_text("half a: [")
+    assert compare("--strategies", "random", "--seeds", "1", out=out).code == 0
+    assert yaml.safe_load((out / "recipe.yaml").read_text())["strategies"] == ["random"]
+
+
 def test_cells_are_paired_by_seed(compared):
     """Both strategies start from the same weights: so does the reference before any question."""
     cells = {path.name: json.loads(path.read_text()) for path in (compared / "cells").glob("*.json")}

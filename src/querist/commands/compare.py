@@ -89,11 +89,22 @@ def compare(
         policies = f"; {plural(len(taught), 'policy')} to train first" if taught else ""
         console.print(f"{plural(len(cells), 'cell')}, {len(left)} to play, {at_once} at a time: {guess}{policies}")
         _play(loaded, [*taught, *left], data, out, at_once)
-    config = {**loaded.config, "strategies": list(loaded.recipe.strategies), "seeds": list(loaded.recipe.seeds)}
+    config = {**loaded.config, **_compared(loaded, out / "recipe.yaml")}
     write_atomically(out / "recipe.yaml", yaml.safe_dump(config, sort_keys=False).encode())
     report = write(out, config, setup if pictures else None)
     say(f"Report: {report}")
     return report
+
+
+def _compared(loaded: LoadedRecipe, path: Path) -> dict[str, list[Any]]:
+    """Strategies and seeds of a comparison: what was asked for now, beside what was before."""
+    try:
+        before = yaml.safe_load(path.read_text())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        before = None
+    kept = before if isinstance(before, dict) else {}
+    strategies = dict.fromkeys([*(kept.get("strategies") or ()), *loaded.recipe.strategies])
+    return {"strategies": [*strategies], "seeds": sorted({*(kept.get("seeds") or ()), *loaded.recipe.seeds})}
 
 
 def _asked(
