@@ -25,7 +25,7 @@ from querist.annotate.oracle import PeopleOracle, digest
 from querist.annotate.pace import Pace
 from querist.annotate.recent import Recent, Said
 
-_REMEMBERED = 256  # questions whose pictures may still be asked for, and whose answers may be taken back
+_REMEMBERED = 32  # questions of each person whose pictures may still be asked for, and whose answers be taken back
 _LOOKS = 1.5  # seconds after which a browser looks no more that shows no question: the page asks more often
 _LEARNING = "The model is learning from the answers. The next question appears by itself."
 _TAKEN = "Others are answering all questions that are open. One appears here once somebody has stopped for a minute."
@@ -129,7 +129,7 @@ class RunDesk:
             for card in (*board.past, *board.cards):
                 known = self._cards.pop(card.asked.id, card)
                 self._cards[card.asked.id] = known if card in board.past else card  # as it was shown
-            while len(self._cards) > _REMEMBERED:
+            while len(self._cards) > _REMEMBERED * max(8, self._people):
                 self._cards.popitem(last=False)
             self._changed.notify_all()
 

@@ -91,7 +91,7 @@ class Server:
                 lifespan="off",
                 server_header=False,
                 proxy_headers=False,
-                limit_concurrency=64,
+                limit_concurrency=256,  # a page needs two or three
                 timeout_keep_alive=30,
                 timeout_graceful_shutdown=5,
                 h11_max_incomplete_event_size=16_384,

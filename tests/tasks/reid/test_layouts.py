@@ -166,6 +166,7 @@ HEAD = "path,person,camera,split"
         ((HEAD, "x.jpg,1,1,train", "./x.jpg,1,1,train"), r"line 3: \./x\.jpg was listed in line 2 already"),
         ((HEAD, "x.jpg,1,1,query", "x.jpg,1,2,gallery"), r"line 3: x\.jpg was listed in line 2 already"),
         (("path,camera,split", "x.jpg,1,gallery", "y.jpg,1,query"), r"person is -2 \(unknown\), .* in query"),
+        ((HEAD, "x~1.jpg,1,1,train"), r"x~1\.jpg: its name holds a ~"),
         ((HEAD, "x.jpg,1,1,query"), r"has a query but no gallery"),
         ((HEAD, '"x.jpg'), r"is not a table in UTF-8"),
     ],

@@ -69,9 +69,10 @@ def listing(layout: str, root: Path, splits: Mapping[str, Sequence[Crop]]) -> Li
     """Sorts and checks what a reader found.
 
     Raises:
-        QueristError: if nothing was found; a link leads out of the folder; junk, distractors or people without a
-            number are where they cannot be; queries stand without a gallery or the other way round; the gallery shows
-            none of the people asked for; or a person to learn from is also one to be tested on.
+        QueristError: if nothing was found; a link leads out of the folder; a name of train holds a ~; junk, distractors
+            or people without a number are where they cannot be; queries stand without a gallery or the other way round;
+            the gallery shows none of the people asked for, or none of them by another camera; or a person to learn from
+            is also one to be tested on.
     """
     found = {split: tuple(sorted(splits.get(split, ()), key=lambda crop: crop.name)) for split in SPLITS}
     found = {split: crops for split, crops in found.items() if crops}
@@ -92,6 +93,8 @@ def _check_people(split: str, crops: Sequence[Crop]) -> None:
                 f"{crop.image}: the person is {crop.person} ({kind}), but the crop is in {split}",
                 "junk (-1) and distractors (0) belong in the gallery; number people from 1, or take the file out",
             )
+        if split == "train" and "~" in crop.name:
+            raise QueristError(f"{crop.image}: its name holds a ~, which joins the names of a pair", "rename it")
         if split == "gallery" and crop.person < JUNK:
             raise QueristError(f"{crop.image}: its person is unknown, but it is in the gallery", "give its person")
 
