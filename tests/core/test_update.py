@@ -14,7 +14,7 @@ from querist.core.split import Role
 from querist.core.step import Game, advance, open_step, settle
 from querist.core.update import Updates, due
 from querist.errors import QueristError
-from toy import ToyTask, toy_split
+from toy import ToyTask, toy_deployment, toy_split
 
 
 @pytest.fixture
@@ -167,6 +167,16 @@ def test_where_nobody_knows_the_truth_a_final_training_only_writes_its_model(tmp
     assert list(found) == [("account", "final")]
     assert found["account", "final"][1]["bought"] == []
     assert [path.name for path in tmp_path.iterdir()] == ["labels-000006.safetensors"]
+
+
+def test_what_a_set_cannot_measure_is_counted(tmp_path, monkeypatch):
+    plain = ToyTask.evaluate
+    monkeypatch.setattr(
+        ToyTask, "evaluate", lambda task, sources: replace(plain(task, sources), left_out=2 if sources[0] == 16 else 0)
+    )
+    with toy_deployment(tmp_path) as run:
+        marks = [event.details["left_out"] for event in run.play() if event.kind == "mark"]
+    assert marks == [{"test": 2}, {"test": 2}]  # of the test set, which begins with 16; nothing of the reward set
 
 
 def test_parts_without_a_number_are_named():
