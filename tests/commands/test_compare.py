@@ -52,6 +52,21 @@ def test_a_look_at_a_part_leaves_the_rest_in_the_comparison(compare, compared, t
     assert yaml.safe_load((out / "recipe.yaml").read_text())["strategies"] == ["random"]
 
 
+def test_references_learn_from_what_deployments_learn_from(compare, compared, tmp_path):
+    """Where nobody goes on learning from what was given, the model that all begin with stands for it."""
+    out = tmp_path / "dropped"
+    said = compare("--strategies", "random", "--seeds", "0", "--set", "keep_given=false", out=out)
+    assert said.code == 0, said.err
+
+    def values(folder, name):
+        return json.loads((folder / "cells" / f"{name}--p0--s0.json").read_text())["points"]
+
+    for name in ("_start", "_full"):
+        (point,), (kept,) = values(out, name), values(compared, name)
+        assert point["labels"] == kept["labels"] == (0 if name == "_start" else 30)
+        assert point["reward"] != kept["reward"]
+
+
 def test_cells_are_paired_by_seed(compared):
     """Both strategies start from the same weights: so does the reference before any question."""
     cells = {path.name: json.loads(path.read_text()) for path in (compared / "cells").glob("*.json")}

@@ -241,20 +241,26 @@ def _steps(setup: Setup, questions: list[Question], logs: Mapping[int, Mapping[s
 
 
 def _reference(loaded: LoadedRecipe, cell: Cell, setup: Setup, run: Deployment, shared: Path) -> dict[str, Any]:
-    """A final training on what was given alone, or on every label of the pool; both from the initial weights."""
+    """A final training on what was given alone, or on every label of the pool; both from the initial weights.
+
+    As in deployments, what was given counts for nothing after the start where the recipe says so: then the model that
+    everybody begins with stands for what was given.
+    """
     run.start()
     task, split, steps = setup.task, setup.split, loaded.recipe.steps
     assert isinstance(task, KnowsTruth)
-    units, given = np.zeros(0, dtype=np.int64), split.sources(Role.START)
-    if cell.strategy == FULL and isinstance(setup.pool, ColumnarPool):
-        units = setup.pool.units_of(split.sources(Role.POOL))
-    elif cell.strategy == FULL:  # all pairs are too many to ask: every image is labelled as the given ones are
-        given = np.union1d(given, split.sources(Role.POOL))
+    units, given = np.zeros(0, dtype=np.int64), split.sources(Role.START)[: None if loaded.recipe.keep_given else 0]
+    bought = split.sources(Role.POOL) if cell.strategy == FULL else units
+    if isinstance(setup.pool, ColumnarPool):
+        bought = units = setup.pool.units_of(bought)
+    else:  # all pairs are too many to ask: every image is labelled as the given ones are
+        given = np.union1d(given, bought)
     labels = Labels(units, tuple(task.truth(units)), given)
     length, stream = (steps.full, "full") if cell.strategy == FULL else (steps.final, "final")
     task.restore({k[5:]: v for k, v in read_arrays(shared).items() if k.startswith("task/")})
-    task.fit(labels, new=labels, steps=length, phase="final", rng=rng.generator(cell.seed, stream))
-    point: dict[str, Any] = {"labels": len(units) or len(given) - len(split.sources(Role.START))}
+    if len(units) or len(given):
+        task.fit(labels, new=labels, steps=length, phase="final", rng=rng.generator(cell.seed, stream))
+    point: dict[str, Any] = {"labels": len(bought)}
     for name, role in (("test", Role.TEST), ("reward", Role.REWARD)):
         if len(split.sources(role)):
             found = task.evaluate(split.sources(role))
