@@ -126,6 +126,15 @@ def test_two_strategies_and_two_seeds(cells_of):
     assert "without pictures" in shown
 
 
+@pytest.mark.parametrize(("task", "part"), [("region", "class"), ("pose", "joint"), ("reid", "measure")])
+def test_parts_are_called_what_they_are(cells_of, task, part):
+    cells = [cell | {"task": task} for cell in cells_of(("random", "entropy/global"), 2)]
+    shown = text_of(Page(render_report(summarise(cells), cells)))
+    assert f"By {part}" in shown
+    assert f"Gain of each {part}" in shown
+    assert ("holds none of it" in shown) == (task != "reid")
+
+
 def test_a_single_seed_and_no_references(cells_of):
     cells = [c for c in cells_of(("random", "entropy/global"), 1) if not c["strategy"].startswith("_")]
     for cell in cells:
@@ -135,7 +144,7 @@ def test_a_single_seed_and_no_references(cells_of):
     shown = text_of(Page(render_report(summary, cells)))
     assert summary["start"] is None
     assert "full supervision 6" not in shown
-    assert "By class" not in shown
+    assert "Gain of each" not in shown
     assert "None" not in shown
     assert "nan" not in shown
 
