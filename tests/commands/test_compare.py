@@ -291,7 +291,7 @@ def test_the_policy_that_comes_along_plays_on_data_of_your_own(elsewhere, tmp_pa
     assert said.code == 0, said.err
     assert "6 cells, 6 to play" in said.flat
     assert "to train first" not in said.flat
-    card = find_card("default", RegionProblem())
+    card = find_card("default", RegionProblem((24, 32), (8, 10)))
     cost = sum(card.training["labels"].values())
     assert f"--policy default was trained on other data; the {cost:,} labels that took are counted" in said.flat
     for seed in (0, 1):

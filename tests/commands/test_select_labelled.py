@@ -130,7 +130,8 @@ def test_who_compares_with_labels_plays_once_some_are_named(select, poses, tmp_p
     who = [poses.card if word == "CARD" else word for word in who]
     said = select(*who)
     assert said.code == 2
-    assert "begin with some labels; what the data folder holds labels of" in said.flat
+    assert "begin with some labels" in said.flat
+    assert "; what the data folder holds labels of" in said.flat
     assert "--labelled" in said.err
     said = select(*who, "--labelled", "known")
     assert said.code == 0, said.err

@@ -40,9 +40,10 @@ def closings(tmp_path):
 
 @pytest.fixture
 def slow(monkeypatch):
-    """A disk that writes once it may."""
+    """A disk that writes once it may; ``began``: it was asked to."""
     may, write = threading.Event(), snapshots.write_atomically
-    monkeypatch.setattr(snapshots, "write_atomically", lambda *told: may.wait(20) and write(*told))
+    may.began = threading.Event()
+    monkeypatch.setattr(snapshots, "write_atomically", lambda *told: may.began.set() or (may.wait(20) and write(*told)))
     yield may
     may.set()
 
@@ -126,7 +127,9 @@ def test_once_it_has_stopped_nothing_is_written_any_more(closings, tmp_path, slo
     found.close(-1, stands(-1), [])
     found.settle(wait=True)
     slow.clear()
+    slow.began.clear()
     found.close(0, stands(0), [])
+    assert slow.began.wait(20)  # what is being written is written to its end
     threading.Timer(0.05, slow.set).start()
     found.stop()
     assert len(files(tmp_path)) == 2

@@ -14,7 +14,7 @@ from querist.demo.people_world import Cloth, Person, draw_camera, draw_person, d
 from querist.errors import QueristError
 from querist.tasks.reid.data import ReidData, load
 from querist.tasks.reid.layouts import read
-from querist.tasks.reid.metric import left_out, retrieval
+from querist.tasks.reid.metric import retrieval
 
 
 def painted(person: Person, heading: float) -> tuple[np.ndarray, np.ndarray]:
@@ -143,7 +143,7 @@ def found(data: ReidData, features: np.ndarray) -> tuple[float, float]:
     q, g = data.sources("query"), data.sources("gallery")
     x, persons, cameras = features.astype(np.float32), data.persons, data.cameras
     result = retrieval(q, x[q], x[g], persons[q], persons[g], cameras[q], cameras[g])
-    assert left_out(result) == 0
+    assert result.left_out == 0
     rank_1 = result.part_values[0]
     assert rank_1 is not None
     return result.value, rank_1
