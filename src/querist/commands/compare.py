@@ -99,7 +99,7 @@ def compare(
 def _compared(loaded: LoadedRecipe, path: Path) -> dict[str, list[Any]]:
     """Strategies and seeds of a comparison: what was asked for now, beside what was before."""
     try:
-        before = yaml.safe_load(path.read_text())
+        before = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError):
         before = None
     kept = before if isinstance(before, dict) else {}
