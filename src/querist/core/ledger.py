@@ -121,8 +121,7 @@ class Ledger:
 
     def game(self, kind: Literal["outer", "inner"] = "outer", episode: int = 0) -> sqlite3.Row | None:
         """The row (id, budget, spent, split) of a game, if it was begun."""
-        rows = self._rows("SELECT * FROM games WHERE kind = ? AND episode = ?", kind, episode)
-        return rows[0] if rows else None
+        return next(iter(self._rows("SELECT * FROM games WHERE kind = ? AND episode = ?", kind, episode)), None)
 
     def money(self, game: int) -> tuple[int, int]:
         """(spent, budget) of a game."""
@@ -151,25 +150,27 @@ class Ledger:
         """
         units = np.array([a.unit for a in asked], dtype=np.int64)
         costs, sources = pool.costs(units), pool.sources(units)
+        questions: list[Question] = []
         with self._transaction(f"step {step}"):
             self._db.execute("INSERT INTO steps VALUES (?, ?, ?)", (game, step, _json(details)))
             for position, (asking, cost, source) in enumerate(zip(asked, costs, sources, strict=True)):
                 names = [pool.source_name(int(s)) for s in source]
                 name, why = pool.name(asking.unit), (asking.score, asking.context)
                 try:
-                    self._db.execute(
+                    row = self._db.execute(
                         "INSERT INTO questions (game, step, position, unit, source, other, cost, score, context)"
                         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                         (game, step, position, name, *names, *[None] * (2 - len(names)), int(cost), *why),
                     )
                 except sqlite3.IntegrityError as error:
                     raise broken_rule(error, self.path, name) from error
-        return self.questions(game, pool, step)
+                questions.append(Question(row.lastrowid or 0, asking.unit, step, position, int(cost), *why))
+        return questions
 
     def questions(self, game: int, pool: Pool, step: int | None = None) -> list[Question]:
         """The questions of a game, or of one of its steps, in the order they were asked."""
-        where = "" if step is None else f" AND step = {int(step)}"
-        rows = self._rows(f"SELECT * FROM questions WHERE game = ?{where} ORDER BY step, position", game)  # noqa: S608
+        where, which = ("", ()) if step is None else (" AND step = ?", (int(step),))
+        rows = self._rows(f"SELECT * FROM questions WHERE game = ?{where} ORDER BY step, position", game, *which)  # noqa: S608
         return [
             Question(r["id"], pool.unit(r["unit"]), r["step"], r["position"], r["cost"], r["score"], r["context"])
             for r in rows

@@ -150,9 +150,8 @@ class Lines:
         beside = [e for step, e in self._ends.items() if e is not end and step not in stuck]
         game.view.last_question, game.view.elsewhere, game.view.beside = end, others, beside
         seen, step = None, self._next
-        _, budget = game.ledger.money(game.id)
         if others or beside:
-            if game.view.spent + sum(q.cost for q in others) >= budget:
+            if game.view.spent + sum(q.cost for q in others) >= game.view.budget:
                 return False
             seen = offer(game, step)
             if not seen.groups.mask.any():

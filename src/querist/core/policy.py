@@ -145,9 +145,9 @@ def top_k(scores: np.ndarray, mask: np.ndarray, k: int) -> Selection:
     indices = np.lexsort((-ranked, ~mask), axis=1)[:, :k]  # the mask first: a score may be -inf inside it
     if indices.shape[1] < k:
         indices = np.pad(indices, ((0, 0), (0, k - indices.shape[1])), constant_values=-1)
-    inside = (indices >= 0) & np.take_along_axis(mask, np.maximum(indices, 0), axis=1)
-    picked = np.take_along_axis(ranked, np.maximum(indices, 0), axis=1)
-    return Selection(np.where(inside, indices, -1), np.where(inside, picked, 0.0))
+    places = np.arange(len(indices))[:, None], np.maximum(indices, 0)
+    inside = (indices >= 0) & mask[places]
+    return Selection(np.where(inside, indices, -1), np.where(inside, ranked[places], 0.0))
 
 
 def check_selection(selection: Selection, observation: Observation, k: int) -> None:

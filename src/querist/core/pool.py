@@ -76,8 +76,9 @@ class Pool(ABC):
 
     def source(self, name: str) -> int:
         """The source of a name; QueristError if there is none."""
-        spot = int(np.searchsorted(self._sources, name.encode(), sorter=self._order))
-        if spot < len(self._order) and self._sources[self._order[spot]] == name.encode():
+        wanted = name.encode()
+        spot = int(self._sources.searchsorted(wanted, sorter=self._order))
+        if spot < len(self._order) and self._sources[self._order[spot]] == wanted:
             return int(self._order[spot])
         raise QueristError(f"the pool has no image {name!r}", "check that the data folder is the one of this run")
 
@@ -190,7 +191,10 @@ class PairPool(Pool):
         return low * self.source_count + high
 
     def sources(self, units: np.ndarray) -> np.ndarray:
-        return np.stack(np.divmod(np.asarray(units, dtype=np.int64), self.source_count), axis=1)
+        units = np.asarray(units, dtype=np.int64)
+        both = np.empty((len(units), 2), dtype=np.int64)
+        np.divmod(units, self.source_count, out=(both[:, 0], both[:, 1]))
+        return both
 
     def costs(self, units: np.ndarray) -> np.ndarray:
         return np.ones(len(units), dtype=np.int64)

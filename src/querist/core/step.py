@@ -253,10 +253,9 @@ def _listed(observation: Observation, selection: Selection) -> list[Asking]:
 
 def _affordable(game: Game, asking: list[Asking]) -> list[Asking]:
     """The head of the list that the budget still pays for (the last step may be a short one)."""
-    _, budget = game.ledger.money(game.id)
     costs = np.cumsum(game.pool.costs(np.array([a.unit for a in asking], dtype=np.int64)))
     # What the view says is spent, because steps that are played again have been paid in the ledger.
-    left = budget - game.view.spent - sum(q.cost for q in game.view.elsewhere)
+    left = game.view.budget - game.view.spent - sum(q.cost for q in game.view.elsewhere)
     return asking[: int(np.searchsorted(costs, left, side="right"))]
 
 

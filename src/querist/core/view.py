@@ -39,6 +39,8 @@ class GameView:
     ) -> None:
         self._ledger, self._game, self.pool, self.split = ledger, game, pool, split
         self._given = given
+        _, self.budget = ledger.money(game)
+        """What the game may spend."""
         self.heard = 0
         """The number of the newest answer that is known."""
         self._order: list[int] = []  # questions in the order of their first answer

@@ -5,13 +5,14 @@ import numpy as np
 from querist.core.observation import Field, Schema
 from querist.kernels.reciprocal import QUERY
 from querist.pairs.graph import LocalGraph, Status
+from querist.pairs.layout import FAR
 
-_FAR = 4.0  # distances are told up to so many typical ones
 _MANY = 100.0  # questions about one image
+_TOLD = int(Status.SAME), int(Status.DIFFERENT), int(Status.UNTOLD)
 
 NODE = (
     Field("rank", (), 0.0, 1.0),
-    Field("distance", (), 0.0, _FAR),
+    Field("distance", (), 0.0, FAR),
     Field("similarity", (), 0.0, 1.0),
     Field("similarity_start", (), 0.0, 1.0),
     Field("standing", (), 0.0, 1.0),
@@ -19,8 +20,8 @@ NODE = (
     Field("strength", (), 0.0, 1.0),
     Field("to_same", (2,), 0.0, 1.0),
     Field("to_different", (2,), 0.0, 1.0),
-    Field("farthest_same", (), 0.0, _FAR),
-    Field("nearest_different", (), 0.0, _FAR),
+    Field("farthest_same", (), 0.0, FAR),
+    Field("nearest_different", (), 0.0, FAR),
     Field("asked_about", (), 0.0, 1.0),
     Field("other_camera", (), 0.0, 1.0),
 )
@@ -30,8 +31,8 @@ GRAPH = (
     Field("share_same", (), 0.0, 1.0),
     Field("share_different", (), 0.0, 1.0),
     Field("share_untold", (), 0.0, 1.0),
-    Field("extent", (), 0.0, _FAR),
-    Field("mean_distance", (), 0.0, _FAR),
+    Field("extent", (), 0.0, FAR),
+    Field("mean_distance", (), 0.0, FAR),
     Field("density", (), 0.0, 1.0),
 )
 """Of the graph as a whole."""
@@ -50,47 +51,36 @@ def matrix_schema(neighbours: int) -> Schema:
 
 def node_features(graph: LocalGraph) -> np.ndarray:
     """Features of each neighbour, (n, F) float32, zero for those asked about; ranks are shares of n_s."""
-    n = len(graph)
-    far = np.minimum(graph.distances[1:] / graph.typical, _FAR)  # of each neighbour to all nodes
-    largest = graph.distances.max(initial=0.0)
-    likeness = 1.0 - graph.distances[1:] / largest if largest > 0 else np.ones_like(graph.distances[1:])
-    links = graph.start[1:].copy()
-    links[np.arange(n), np.arange(1, n + 1)] = 0.0
-    linked = (links > 0).sum(axis=1)
+    n, layout, free = len(graph), graph.layout, graph.free
     positives, negatives = graph.positives, graph.negatives
-    columns = [
+    columns = (
         np.arange(n) / graph.width,
-        far[:, QUERY],
+        layout.far[:, QUERY],
         graph.similarity,
         graph.start[QUERY, 1:],
-        _standing(graph.similarity, graph.free),
-        linked / n,
-        links.sum(axis=1) / np.maximum(linked, 1),
-        *_mean_and_largest(likeness[:, positives[1:]]),
-        *_mean_and_largest(likeness[:, negatives]),
-        far[:, positives].max(axis=1),
-        far[:, negatives].min(axis=1) if len(negatives) else far[:, 1:].sum(axis=1) / max(1, n - 1),
+        _standing(graph.similarity, free),
+        layout.degree,
+        layout.strength,
+        *_mean_and_largest(layout.likeness[:, positives[1:]]),
+        *_mean_and_largest(layout.likeness[:, negatives]),
+        layout.far[:, positives].max(axis=1),
+        layout.far[:, negatives].min(axis=1) if len(negatives) else layout.far[:, 1:].sum(axis=1) / max(1, n - 1),
         np.log1p(np.minimum(graph.about, _MANY)) / np.log1p(_MANY),
         graph.other_camera,
-    ]
-    return (np.stack(columns, axis=1) * graph.free[:, None]).astype(np.float32)
+    )
+    found = np.empty((n, len(columns)))
+    for at, column in enumerate(columns):
+        found[:, at] = column
+    found[~free] = 0.0
+    return found.astype(np.float32)
 
 
 def graph_features(graph: LocalGraph) -> np.ndarray:
     """Features of the whole graph, (Fs,) float32."""
-    n = len(graph)
-    shares = [(graph.status == status).sum() / n for status in (Status.SAME, Status.DIFFERENT, Status.UNTOLD)]
-    edges = ((graph.start > 0).sum() - (n + 1)) / (n * (n + 1))
-    return np.array(
-        [
-            min(1.0, graph.turn / graph.limit),
-            *shares,
-            min(_FAR, graph.distances.max(initial=0.0) / graph.typical),
-            min(_FAR, graph.distances[QUERY, 1:].mean() / graph.typical),
-            edges,
-        ],
-        dtype=np.float32,
-    )
+    n, layout = len(graph), graph.layout
+    shares = [np.count_nonzero(graph.status == status) / n for status in _TOLD]
+    told = [min(1.0, graph.turn / graph.limit), *shares, layout.extent, layout.mean_distance, layout.edges]
+    return np.array(told, dtype=np.float32)
 
 
 def matrix_features(graph: LocalGraph) -> np.ndarray:
@@ -108,9 +98,9 @@ def matrix_features(graph: LocalGraph) -> np.ndarray:
 
 def _standing(values: np.ndarray, free: np.ndarray) -> np.ndarray:
     """The share of the other free neighbours that have a smaller value, equal ones counting half: (n,)."""
-    below = (values[:, None] > values) + 0.5 * (values[:, None] == values)
-    others = max(1, int(free.sum()) - 1)
-    return np.clip((below[:, free].sum(axis=1) - 0.5) / others, 0.0, 1.0)
+    others = values[free]
+    below = (values[:, None] > others).sum(axis=1) + 0.5 * (values[:, None] == others).sum(axis=1)
+    return np.clip((below - 0.5) / max(1, len(others) - 1), 0.0, 1.0)
 
 
 def _mean_and_largest(likeness: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from querist.kernels.reciprocal import QUERY, keep_mutual, similarity_graph, take_answer
+from querist.pairs.layout import Layout, lay_out
 
 
 class Status(IntEnum):
@@ -31,6 +32,7 @@ class LocalGraph:
         typical: the mean of this distance in the whole pool.
         stranger: (n,) the neighbours' distances to an image that lies beyond them.
         start: (n + 1, n + 1) the similarity graph before any answer; ``graph`` the present one.
+        layout: what follows from the distances and the start.
         status: (n,) int8, see :class:`Status`.
         asked: places of the neighbours asked about, in the order in which their answers were applied.
         width: n_s, places for neighbours; fewer than that were there to offer if it is more than n.
@@ -47,6 +49,7 @@ class LocalGraph:
     typical: float
     stranger: np.ndarray
     start: np.ndarray
+    layout: Layout
     graph: np.ndarray
     status: np.ndarray
     asked: tuple[int, ...]
@@ -80,12 +83,12 @@ class LocalGraph:
     @cached_property
     def positives(self) -> np.ndarray:
         """Nodes known to show the anchor's person: the anchor, then neighbours, as rows of the matrices."""
-        return np.flatnonzero(np.r_[True, self.status == Status.SAME])
+        return np.concatenate([[QUERY], np.flatnonzero(self.status == Status.SAME) + 1])
 
     @cached_property
     def negatives(self) -> np.ndarray:
         """Nodes known to show somebody else, as rows of the matrices."""
-        return np.flatnonzero(np.r_[False, self.status == Status.DIFFERENT])
+        return np.flatnonzero(self.status == Status.DIFFERENT) + 1
 
     def after(self, place: int, answer: bool | None) -> "LocalGraph":
         """What it is after an answer about a neighbour, with the question counted.
@@ -131,6 +134,7 @@ def begin(
         typical,
         stranger,
         start,
+        lay_out(distances, start, typical),
         start,
         np.full(n, Status.UNASKED, dtype=np.int8),
         (),
@@ -145,4 +149,4 @@ def begin(
 
 
 def _answered(status: np.ndarray) -> np.ndarray:
-    return np.r_[False, (status == Status.SAME) | (status == Status.DIFFERENT)]
+    return np.concatenate([[False], (status == Status.SAME) | (status == Status.DIFFERENT)])

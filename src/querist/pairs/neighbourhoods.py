@@ -37,7 +37,7 @@ class Neighbourhoods:
 
     def row(self, source: int) -> int:
         """The row of an image; ValueError if it is not in the pool."""
-        row = int(np.searchsorted(self.sources, source))
+        row = int(self.sources.searchsorted(source))
         if row == len(self.sources) or self.sources[row] != source:
             raise ValueError(f"source {source} is not in the pool")
         return row

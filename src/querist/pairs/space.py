@@ -45,6 +45,7 @@ class PairSpace:
         self._index = NeighbourIndex(self.settings)
         self._orders: WeakKeyDictionary[Game, np.ndarray] = WeakKeyDictionary()
         self._visits: WeakKeyDictionary[Game, dict[int, list[Question]]] = WeakKeyDictionary()  # by their last steps
+        self._offered: WeakKeyDictionary[Game, tuple[tuple[object, ...], Offered]] = WeakKeyDictionary()
 
     def neighbourhoods(self, game: Game) -> Neighbourhoods:
         """The pool as the task sees it now."""
@@ -96,8 +97,15 @@ class PairSpace:
 
         Where every shell was, the last one is returned: nothing of it is left.
         """
-        near, size = self.neighbourhoods(game), self.settings.neighbours
-        rows, start = near.nearest[near.row(anchor)], 0
+        near = self.neighbourhoods(game)
+        known = near, anchor, game.view, game.view.asked  # the candidates and the graph of one step ask in turn
+        kept = self._offered.get(game)
+        if kept is None or kept[0] != known:
+            kept = self._offered[game] = known, self._shell(game, near, anchor)
+        return kept[1]
+
+    def _shell(self, game: Game, near: Neighbourhoods, anchor: int) -> Offered:
+        rows, start, size = near.nearest[near.row(anchor)], 0, self.settings.neighbours
         while True:
             shell = rows[start : start + size]
             nodes = near.sources[shell]

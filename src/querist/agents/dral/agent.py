@@ -107,8 +107,7 @@ def _play(
     game = games.new_game(candidates, seed, episode)
     game.update = 0
     logs: list[Mapping[str, float]] = []
-    _, budget = game.ledger.money(game.id)
-    for step in range(budget):
+    for step in range(game.view.budget):
         stream = game.stream("policy", step)
         outcome = advance(game, step, lambda seen, k, stream=stream: choose(seen, k, stream))
         if outcome is None or not outcome.questions:

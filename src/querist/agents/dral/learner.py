@@ -103,8 +103,7 @@ class Learner:
         if last is not None and _equal(last, before):
             before = last  # kept once, also after the replay came out of a snapshot
         after, then = seen.graph.after(int(places[0]), same), None
-        _, budget = game.ledger.money(game.id)
-        if not after.ended and game.view.spent < budget:
+        if not after.ended and game.view.spent < game.view.budget:
             mask = np.zeros_like(before.mask)
             mask[0, : len(after)] = after.free
             then = Moment(self._eyes.state(after), self._eyes.candidates(after), mask)

@@ -115,8 +115,7 @@ class MatalFeaturiser(Featuriser):
         for some, block in chain([(first, seen)], later):
             gaps.add(block)
             rows[places[some]] = self._rows(block, known, landmarks, torch.from_numpy(itself[some]))
-        _, budget = game.ledger.money(game.id)
-        spent = game.view.spent / max(1, budget)
+        spent = game.view.spent / max(1, game.view.budget)
         far = gaps.values()
         values = dict(zip(_STATE, (far[:1], far[1:2], far[2:], [spent]), strict=True))
         return np.concatenate([values[f.name] for f in self.schema.state]).astype(np.float32)

@@ -71,9 +71,8 @@ def play(
     reward.begin(game)
     seen = offer(game, 0)
     k = game.candidates.per_group(game.batch)
-    _, budget = game.ledger.money(game.id)
     played = Played([], [], [], [])
-    for step in range(-(-budget // k)):
+    for step in range(-(-game.view.budget // k)):
         state, rows = moment(seen)
         if not len(rows):
             break
@@ -85,7 +84,7 @@ def play(
         if outcome is None:
             raise QueristError("a game waits for an answer", "let its oracle answer at once")
         gain = reward.measure(game, outcome)
-        ended = game.view.spent >= budget or game.view.exhausted
+        ended = game.view.spent >= game.view.budget or game.view.exhausted
         after = None
         if not ended:
             seen = offer(game, step + 1)

@@ -104,8 +104,7 @@ class MatalPolicy(Policy):
             return {}
         labels = game.view.labels()
         labelled = len(labels.units) + len(labels.given)
-        _, budget = game.ledger.money(game.id)
-        if not due(labelled, self._trained_on or len(labels.given), budget - game.view.spent):
+        if not due(labelled, self._trained_on or len(labels.given), game.view.budget - game.view.spent):
             return {}
         present = game.task.snapshot()
         team = self._built(INITIAL if any(name.startswith(INITIAL) for name in self.card.tensors) else TEAM)
