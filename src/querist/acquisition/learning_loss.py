@@ -98,9 +98,3 @@ class LearningLoss(Acquisition):
 
     def score(self, observation: Observation, rng: np.random.Generator) -> np.ndarray:
         return observation.field("predicted_loss")
-
-
-class LearningLossPlus(LearningLoss):
-    """Learning Loss++: likewise, learned from shares of a pair's loss in place of its order (Shukla et al. 2021)."""
-
-    ranking: Ranking = "share"

@@ -34,7 +34,7 @@ CLASSES = {
     "core_gcn": "querist.acquisition.core_gcn.CoreGcn",
     "mcd_cke": "querist.acquisition.mcd_cke.McdCke",
     "learning_loss": "querist.acquisition.learning_loss.LearningLoss",
-    "learning_loss++": "querist.acquisition.learning_loss.LearningLossPlus",
+    "learning_loss++": "querist.acquisition.learning_loss_plus.LearningLossPlus",
     "egl++": "querist.acquisition.egl.ExpectedGradientLength",
     "multi_peak_entropy": "querist.acquisition.multi_peak_entropy.MultiPeakEntropy",
     "true_gain": "querist.acquisition.true_gain.TrueGain",
