@@ -5,7 +5,9 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
+from querist.acquisition.core_gcn import CoreGcn
 from querist.acquisition.entropy import Entropy
+from querist.acquisition.learning_loss_plus import LearningLossPlus
 from querist.acquisition.random import Random
 from querist.acquisition.registry import (
     CLASSES,
@@ -31,7 +33,7 @@ from toy import ToyTask
 from toy_pairs import ToyPairs
 from toy_poses import ToyPoses
 
-LIMITS = {"egl++/global": 10_000}
+LIMITS = dict.fromkeys(("egl++/global", "uncertain_gcn/global", "core_gcn/global"), 10_000)
 
 
 class Whole(ToyTask):
@@ -138,6 +140,34 @@ def test_a_name_without_a_form_is_global():
     assert isinstance(strategy("entropy", Whole()).policy, Entropy)
     assert isinstance(strategy("random/group", Whole()).policy, Random)
     assert strategy("random/group", Whole()).candidates == ClusterPools(24, 10)
+
+
+def test_a_name_may_change_what_the_class_takes_and_how_many_are_offered():
+    found = strategy("core_gcn/global+steps=7,limit=20", Whole())
+    assert found.name == "core_gcn/global+steps=7,limit=20"
+    assert vars(found.policy) == vars(CoreGcn(steps=7, limit=20))
+    assert found.candidates == GlobalPool(20)
+    assert strategy("core_set/global+limit=20", Whole()).candidates == GlobalPool(20)
+    plain = strategy("learning_loss++/global+steps=7", Whole())
+    assert (vars(plain.policy), plain.candidates) == (vars(LearningLossPlus(7)), GlobalPool())
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("core_set/group+limit=20", "groups have a size"),
+        ("core_set/global+limit=0", "0 candidates"),
+        ("core_set/global+limit=many", "'many' candidates"),
+        ("core_set/global+reach=3", "reach"),
+        ("core_set/global+", "'' changes no setting"),
+        ("core_gcn/global+steps=7,steps=8", "'steps=8' changes no setting"),
+        ("core_gcn/global+steps=[", "no value"),
+    ],
+)
+def test_a_change_that_cannot_be_is_refused(name, words):
+    with pytest.raises(QueristError) as caught:
+        strategy(name, Whole())
+    assert words in f"{caught.value} {caught.value.fix}"
 
 
 def test_a_users_policy_is_a_strategy_by_its_class_path(monkeypatch):

@@ -21,7 +21,7 @@ class CoreGcn(WholePool):
 
     Args:
         steps: of the graph network's training.
-        limit: candidates that are looked at, the first in hashed order; never fewer than there are picks.
+        limit: at most so many candidates are looked at, a uniform subset of a larger pool.
 
     Raises:
         QueristError: a number out of range.
@@ -30,12 +30,12 @@ class CoreGcn(WholePool):
     def __init__(self, steps: int = 200, limit: int = 10_000) -> None:
         if steps < 1 or limit < 1:
             raise QueristError(f"{steps} steps, {limit} candidates", "give at least one of each")
-        self._steps, self._limit = steps, limit
+        self._steps, self.limit = steps, limit
 
     def pick(
         self, offered: Tensor, labelled: Tensor, classes: int, k: int, generator: torch.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
-        seen, known = tell_apart(offered[: max(k, self._limit)], labelled, generator, self._steps)
+        seen, known = tell_apart(offered, labelled, generator, self._steps)
         rows, radii = (found.numpy() for found in k_centre_greedy(seen.hidden, k, centres=known.hidden))
         told = radii[np.isfinite(radii)]
         return rows, np.where(np.isfinite(radii), radii, told.max(initial=0.0))

@@ -2,16 +2,21 @@
 
 ``entropy/global`` takes the best of the whole pool, ``entropy/group`` the best of each of K random pools, as the RALIS
 paper lets its baselines choose. A name without a form is global. A user's own strategy is named by its class path:
-``mypackage.mymodule.MyPolicy/group``. Where units are pairs, candidates are the neighbours of one image after another,
-and there are no forms.
+``mypackage.mymodule.MyPolicy/group``. What its class takes is changed behind a plus: ``egl++/global+scope=all``; and
+any global form can be offered a uniform subset of the pool: ``core_set/global+limit=10000``. Where units are pairs,
+candidates are the neighbours of one image after another, and there are no forms.
 """
 
+import inspect
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from querist.core.candidates import Candidates, ClusterPools, GlobalPool
 from querist.core.capabilities import HasSkeleton
+from querist.core.changes import changes
 from querist.core.featuriser import FieldFeaturiser
-from querist.core.plugin import construct
+from querist.core.plugin import construct, load_class
 from querist.core.policy import Policy
 from querist.core.pool import PairPool
 from querist.core.step import Featuriser
@@ -86,7 +91,8 @@ def strategy(name: str, task: Task, groups: GroupForm | None = None, pairs: Pair
     Raises:
         QueristError: unknown name or form, or the task lacks what the strategy needs.
     """
-    base, slash, form = name.partition("/")
+    base, slash, rest = name.partition("/")
+    form, plus, changed = rest.partition("+")
     if base not in CLASSES and base not in PAIRS and "." not in base:
         raise QueristError(
             f"there is no strategy {name!r}",
@@ -97,7 +103,8 @@ def strategy(name: str, task: Task, groups: GroupForm | None = None, pairs: Pair
     about_pairs = isinstance(task.pool, PairPool)
     path = PAIRS.get(base) if about_pairs or base not in CLASSES else None
     path = path or (POSES.get(base) if task.can(HasSkeleton) else None)
-    policy: Policy = construct(path or CLASSES.get(base, base), {}, expected=Policy)
+    arguments = changes(name, changed) if plus else {}
+    policy, limit = _policy(path or CLASSES.get(base, base), arguments)
     if (form or "global") not in policy.forms:
         raise QueristError(
             f"{base!r} has no {form or 'global'} form: how it chooses does not allow it",
@@ -112,7 +119,20 @@ def strategy(name: str, task: Task, groups: GroupForm | None = None, pairs: Pair
         candidates = neighbours(pairs)
     elif candidates is None:
         candidates = ClusterPools(shape.count, shape.size) if form == "group" else GlobalPool()
+    if limit is not None:
+        if not isinstance(candidates, GlobalPool) or not isinstance(limit, int) or limit < 1:
+            raise QueristError(
+                f"{name!r}: {limit!r} candidates", "a global form can have a limit of at least one; groups have a size"
+            )
+        candidates = GlobalPool(limit)
     return Strategy(name, policy, candidates, policy.own_featuriser(task) or FieldFeaturiser(task, policy.fields))
+
+
+def _policy(path: str, arguments: Mapping[str, Any]) -> tuple[Policy, Any]:
+    """The policy of a class, and a limit of candidates that it does not take itself."""
+    takes = inspect.signature(load_class(path, Policy)).parameters
+    own = {key: value for key, value in arguments.items() if key != "limit" or key in takes}
+    return construct(path, own, expected=Policy), None if len(own) == len(arguments) else arguments["limit"]
 
 
 def neighbours(pairs: PairSettings | None) -> Candidates:

@@ -15,13 +15,12 @@ from querist.errors import QueristError
 class UncertainGcn(WholePool):
     """A graph network learns to tell labelled images from others; those whose chance lies nearest a margin come first.
 
-    Nodes are the task's embeddings, of what is labelled and of at most ``limit`` candidates, the first in hashed order:
-    a random subset of a pool that is larger, as in the authors' code.
+    Nodes are the task's embeddings, of what is labelled and of the candidates.
 
     Args:
         margin: the chance of being labelled that is asked for, 0.1 in their code.
         steps: of the graph network's training.
-        limit: candidates that are looked at; never fewer than there are picks.
+        limit: at most so many candidates are looked at, a uniform subset of a larger pool, as in the authors' code.
 
     Raises:
         QueristError: a number out of range.
@@ -32,12 +31,12 @@ class UncertainGcn(WholePool):
             raise QueristError(
                 f"margin {margin}, {steps} steps, {limit} candidates", "give a chance, and at least one of the others"
             )
-        self._margin, self._steps, self._limit = margin, steps, limit
+        self._margin, self._steps, self.limit = margin, steps, limit
 
     def pick(
         self, offered: Tensor, labelled: Tensor, classes: int, k: int, generator: torch.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
-        seen, _ = tell_apart(offered[: max(k, self._limit)], labelled, generator, self._steps)
+        seen, _ = tell_apart(offered, labelled, generator, self._steps)
         away = (seen.chance - self._margin).abs().numpy()
         rows = np.argsort(away, kind="stable")[:k]
         return rows, -away[rows]

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from querist.core.candidates import Candidates, GlobalPool
 from querist.core.capabilities import Embeds
 from querist.core.featuriser import EmbeddingFeaturiser
 from querist.core.observation import Observation
@@ -20,6 +21,11 @@ class WholePool(Policy):
 
     needs = (Embeds,)
     forms = ("global",)
+    limit: int | None = None
+    """At most so many candidates are looked at, a uniform subset; None: all."""
+
+    def own_candidates(self, form: str, count: int) -> Candidates | None:
+        return GlobalPool(self.limit)
 
     def own_featuriser(self, task: Task) -> Featuriser:
         return EmbeddingFeaturiser(task, classes=True)

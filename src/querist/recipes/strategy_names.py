@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
+from querist.core.changes import changes
 from querist.errors import QueristError
 
 if TYPE_CHECKING:  # games need gymnasium, which --help does without
@@ -47,11 +46,11 @@ def parse(name: str) -> Learned | None:
     if base not in AGENTS:
         return None
     profile, plus, variant = rest.partition("+")
-    changes = _changes(name, variant) if plus else {}
+    changed = changes(name, variant) if plus else {}
     if profile in ("sound", "faithful"):
-        return Learned(base, profile, None, variant, changes)
+        return Learned(base, profile, None, variant, changed)
     if profile == "untrained" or profile == "shuffled":
-        return Learned(base, "sound", profile, variant, changes)
+        return Learned(base, "sound", profile, variant, changed)
     raise QueristError(
         f"{name!r} does not say which {base}", f"choose among {', '.join(f'{base}/{p}' for p in PROFILES)}"
     )
@@ -60,14 +59,3 @@ def parse(name: str) -> Learned | None:
 def names() -> list[str]:
     """All names of learned strategies, without variants."""
     return [f"{name}/{profile}" for name in AGENTS for profile in PROFILES]
-
-
-def _changes(name: str, variant: str) -> dict[str, Any]:
-    """``team=top,gamma=0.9`` as settings."""
-    changes: dict[str, Any] = {}
-    for part in variant.split(","):
-        key, equals, value = part.partition("=")
-        if not key.isidentifier() or not equals or not value or key in changes:
-            raise QueristError(f"{name!r}: {part!r} changes no setting", "write key=value, as in matal/sound+team=top")
-        changes[key] = yaml.safe_load(value)
-    return changes
