@@ -121,6 +121,8 @@ def test_a_cell_was_played_by_the_policy_beside_it(tmp_path):
     (folder / "card.json").unlink()
     with pytest.raises(QueristError, match="a policy that is not in"):
         missing(LOADED, planned(LOADED), tmp_path, "data", "cpu")
+    others = [other for other in planned(LOADED) if other != cell]
+    assert missing(LOADED, others, tmp_path, "data", "cpu") == others
 
 
 def test_how_long_it_will_take_goes_by_what_has_ended(tmp_path):

@@ -10,7 +10,7 @@ from querist.core.card import PolicyCard
 from querist.core.split import Role, Split
 from querist.errors import QueristError
 from querist.recipes import build, learned
-from querist.recipes.recipe import parse_recipe
+from querist.recipes.recipe import load_recipe, parse_recipe
 from querist.recipes.strategy_names import names, parse
 from querist.recipes.training import Training
 from querist.tasks.reid.problem import ReidProblem
@@ -242,6 +242,17 @@ def test_the_card_that_comes_along_for_pairs_was_trained_as_the_evidence_was():
     assert (card.strategy, card.control, card.schema.classes) == ("dral/sound", None, None)
     assert card.settings == asdict(dral.settings("sound"))
     assert card.training["recipe"] == "market-small"
+
+
+def test_a_recipe_says_how_pairs_are_offered_wherever_a_card_was_trained():
+    card = learned.find_card("default", ReidProblem())
+    recipe = load_recipe("market-small", ["pairs.neighbours=20", "pairs.per_anchor=3"]).recipe
+    expected = {**card.settings, "neighbours": 20, "per_anchor": 3}
+    assert learned.suited(card, recipe).settings == expected
+    assert card.settings["neighbours"] == 30
+    named = replace(card, variant="neighbours=9")
+    assert named.strategy == "dral/sound+neighbours=9"
+    assert learned.suited(named, recipe).settings == {**expected, "neighbours": 9}
 
 
 def test_where_none_comes_along(monkeypatch):

@@ -96,6 +96,7 @@ def missing(loaded: LoadedRecipe, cells: Sequence[Cell], out: Path, data_hash: s
         QueristError: one of them is of another recipe, other data or another kind of device: they must not be mixed.
     """
     expected = {"recipe": loaded.hash, "data": data_hash, "device": device}
+    wanted = {cell.file_name for cell in cells}
     for path in sorted((out / "cells").glob("*.json")):
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
@@ -108,16 +109,21 @@ def missing(loaded: LoadedRecipe, cells: Sequence[Cell], out: Path, data_hash: s
                     f"{path} was played with {what} {was[what]}, not {value}: the {what} has changed",
                     f"use the {what} of these cells, choose another --out, or remove the cells that are out of date",
                 )
-        _same_policy(path, found, out)
+        _same_policy(path, found, out, path.name in wanted)
     return [cell for cell in cells if not (out / "cells" / cell.file_name).exists()]
 
 
-def _same_policy(path: Path, found: Mapping[str, Any], out: Path) -> None:
-    """A learned strategy's cell was played by the very policy that lies beside it."""
+def _same_policy(path: Path, found: Mapping[str, Any], out: Path, wanted: bool) -> None:
+    """A learned strategy's cell was played by the very policy that lies beside it.
+
+    It need not lie there for one that is not wanted now: such a cell is told of, and nothing is added to it.
+    """
     if not found.get("policy_hash"):
         return
     folder = card_folder(out, found["strategy"], found["policy"])
     if not (folder / CARD).exists():
+        if not wanted:
+            return
         raise QueristError(f"{path} was played with a policy that is not in {folder}", _PUT_BACK)
     if PolicyCard.load(folder).hash != found["policy_hash"]:
         raise QueristError(f"{path} was played with another policy than {folder}", _PUT_BACK)

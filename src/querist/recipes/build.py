@@ -121,7 +121,7 @@ def named_strategy(recipe: Recipe, setup: Setup, name: str, card: PolicyCard | N
         )
     if card.strategy != name:
         raise QueristError(f"the policy card is of {card.strategy}, not of {name}", "name the strategy of the card")
-    return learned.from_card(card, setup, recipe.groups, recipe.train)
+    return learned.from_card(learned.suited(card, recipe), setup, recipe.groups, recipe.train)
 
 
 @dataclass(frozen=True, eq=False)

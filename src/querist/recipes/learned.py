@@ -27,7 +27,7 @@ from querist.recipes.training import Training
 if TYPE_CHECKING:  # games need gymnasium, which --help does without
     from querist.core.agent import Again, Agent, Games, Watcher
     from querist.core.rehearsal import Scene
-    from querist.recipes.recipe import LoadedRecipe
+    from querist.recipes.recipe import LoadedRecipe, Recipe
 
 
 def agent(name: str) -> "Agent":
@@ -75,6 +75,16 @@ def chosen(strategy: str | None, policy: str | None, problem: Problem) -> tuple[
     return card.strategy, card
 
 
+def suited(card: PolicyCard, recipe: "Recipe") -> PolicyCard:
+    """A card with what a recipe says of how pairs are offered, to every strategy alike, wherever it was trained.
+
+    A network that is tied to a number of neighbours refuses another one, when it is made a strategy.
+    """
+    wanted = _changes(recipe, _learned(card.strategy))
+    shared = agent(card.agent).offered(asdict(recipe.pairs))
+    return replace(card, settings={**card.settings, **{key: wanted[key] for key in shared}})
+
+
 def from_card(card: PolicyCard, setup: Setup, groups: GroupForm, training: Training | None = None) -> Strategy:
     """A card as a strategy for a task.
 
@@ -113,7 +123,7 @@ def episodes(loaded: "LoadedRecipe", strategy: str) -> int:
         QueristError: not a learned strategy, or the recipe gives it settings that it does not have.
     """
     what = _learned(strategy)
-    return agent(what.agent).episodes(what.profile, _changes(loaded, what), what.control)
+    return agent(what.agent).episodes(what.profile, _changes(loaded.recipe, what), what.control)
 
 
 def check(loaded: "LoadedRecipe", setup: Setup, strategy: str) -> None:
@@ -123,7 +133,7 @@ def check(loaded: "LoadedRecipe", setup: Setup, strategy: str) -> None:
         QueristError: it is not learned, its settings are wrong, or data or model will not do.
     """
     what, recipe = _learned(strategy), loaded.recipe
-    chosen, changes = agent(what.agent), _changes(loaded, what)
+    chosen, changes = agent(what.agent), _changes(loaded.recipe, what)
     chosen.check(setup.pool, setup.split, recipe.batch, recipe.groups.count, episodes(loaded, strategy))
     chosen.check_task(setup.task, setup.split, what.profile, changes, recipe.train.rehearsal)
     kind = {"still": RehearsesStill, "learning": Rehearses, "final": Task}[_games(loaded, strategy)]
@@ -174,7 +184,7 @@ def train(
             scenes[-1] if scenes else None,
             loaded.recipe.keep_given,
         )
-        changes = _changes(loaded, what)
+        changes = _changes(loaded.recipe, what)
         card = agent(what.agent).train(what.profile, changes, stage, number, what.control, watch)
     task.restore(untouched)
     about = _about(loaded, setup, number) | {"seconds": round(time.perf_counter() - began, 1)}
@@ -217,7 +227,7 @@ def _scene(
 
 def _games(loaded: "LoadedRecipe", strategy: str) -> "Games":
     what = _learned(strategy)
-    return agent(what.agent).games(what.profile, _changes(loaded, what))
+    return agent(what.agent).games(what.profile, _changes(loaded.recipe, what))
 
 
 def _learned(strategy: str) -> Learned:
@@ -227,9 +237,9 @@ def _learned(strategy: str) -> Learned:
     return what
 
 
-def _changes(loaded: "LoadedRecipe", what: Learned) -> Mapping[str, Any]:
-    own = (loaded.recipe.train.settings or {}).get(f"{what.agent}/{what.profile}") or {}
-    return {**agent(what.agent).offered(asdict(loaded.recipe.pairs)), **own, **what.changes}
+def _changes(recipe: "Recipe", what: Learned) -> Mapping[str, Any]:
+    own = (recipe.train.settings or {}).get(f"{what.agent}/{what.profile}") or {}
+    return {**agent(what.agent).offered(asdict(recipe.pairs)), **own, **what.changes}
 
 
 def _about(loaded: "LoadedRecipe", setup: Setup, number: int) -> dict[str, Any]:

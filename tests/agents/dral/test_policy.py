@@ -96,6 +96,15 @@ def test_answers_come_late_and_nothing_changes(tmp_path):
 # What it brings -------------------------------------------------------------------------------------------------------
 
 
+def test_a_network_of_nodes_takes_any_number_of_neighbours_and_one_of_a_matrix_its_own():
+    nodes, matrix = (a_card(PROFILES[name], name) for name in ("sound", "faithful"))
+    policy = DralPolicy(replace(nodes, settings={**nodes.settings, "neighbours": 4}))
+    policy.check(ToyPairs())
+    assert policy.own_candidates("sound", 1).space.settings.neighbours == 4
+    with pytest.raises(QueristError, match=r"dral/faithful was trained on schema .*\[6, 6\].*\[5, 5\]"):
+        DralPolicy(replace(matrix, settings={**matrix.settings, "neighbours": 4}))
+
+
 @pytest.mark.parametrize("name", ["sound", "faithful"])
 def test_it_brings_its_own_candidates_and_eyes(name, tmp_path):
     settings = PROFILES[name]
@@ -173,5 +182,5 @@ def test_a_card_of_another_version_is_refused():
     ],
 )
 def test_a_card_whose_parts_do_not_fit_is_refused(wrong):
-    with pytest.raises(QueristError, match="do not fit together"):
+    with pytest.raises(QueristError, match="do not fit together|was trained on schema"):
         DralPolicy(replace(a_card(PROFILES["sound"]), **wrong))

@@ -13,7 +13,6 @@ from querist.core.capabilities import EmbedsSources
 from querist.core.card import PolicyCard
 from querist.core.observation import Observation, Schema
 from querist.core.policy import Policy, Selection, schema_mismatch
-from querist.core.split import Split
 from querist.core.step import Game, Outcome
 from querist.core.task import Task
 from querist.errors import QueristError
@@ -55,6 +54,9 @@ class DralPolicy(Policy):
         self.schema = card.schema
         try:
             self.settings = Dral(**card.settings)
+            self._eyes = featuriser(self.settings)
+            if self._eyes.schema.hash() != card.schema.hash():  # a matrix of another number of neighbours
+                raise schema_mismatch(card.strategy, card.schema, self._eyes.schema)
             with seeded(0):  # fresh weights are drawn before the card's replace them
                 net = network(card.schema, self.settings)
             net.load_state_dict(arrays_to_state(card.tensors, WEIGHTS))
@@ -66,14 +68,8 @@ class DralPolicy(Policy):
             ) from error
         self.keep_given = self.settings.keep_given
         self._candidates = AnchorNeighbours(PairSpace(self.settings.pairs))
-        self._eyes = featuriser(self.settings)
         trained = self.settings.episodes > 0 or self.settings.online == "off"
         self.learner = Learner(net, self.settings, self._eyes, trained)
-
-    def check(self, task: Task, split: Split | None = None) -> None:
-        super().check(task, split)
-        if self._eyes.schema.hash() != self.card.schema.hash():
-            raise schema_mismatch(self.card.strategy, self.card.schema, self._eyes.schema)
 
     def own_candidates(self, form: str, count: int) -> Candidates:
         return self._candidates
