@@ -14,6 +14,7 @@ _DATA = "the data folder (default: the recipe's folder below QUERIST_DATA)"
 _STRATEGY = "who chooses, such as margin/group (default: entropy/global, or what --policy is)"
 _POLICY = "a trained policy: a card's folder, or 'default', the one that comes with querist"
 _POLICIES = "play these cards instead of training their strategies: folders, or 'default', the one that comes along"
+_BEGINS = "who chooses (default: the policy that comes with querist; a learned one named here begins untrained)"
 _LABELLED = "what is labelled in the data folder: batches (.json, .csv), lists of names, or 'known': all that is"
 _EXCLUDE = "what not to offer: batches (.json, .csv) or lists of names"
 _ANSWERS = "an earlier run's folder: what was answered there, on the same data, is answered at once"
@@ -90,7 +91,7 @@ def _add_followers(verb: Callable[[str, str], Any]) -> None:
     label.add_argument("recipe", type=str, help=_RECIPE)
     label.add_argument("--data", type=str, default=None, help=_DATA + "; nobody needs to be known")
     label.add_argument("--out", type=str, default=None, help="the run's folder (default: runs/RECIPE-label)")
-    label.add_argument("--strategy", type=str, default=None, help="who chooses (default: dral/sound, untrained)")
+    label.add_argument("--strategy", type=str, default=None, help=_BEGINS)
     label.add_argument("--policy", type=str, default=None, help=_POLICY)
     label.add_argument("--checkpoint", type=str, default=None, help="the model to begin with, a .safetensors file")
     label.add_argument("--answers-from", type=str, default=None, help=_ANSWERS)

@@ -9,7 +9,7 @@ from querist.core.oracle import SimulatedOracle
 from querist.core.split import Role, Split
 from querist.core.step import Game, advance, offer
 from querist.errors import QueristError
-from tiny import SplitNet, tiny_data, tiny_task
+from tiny import SplitNet, tiny_task
 from toy import ToyTask, toy_split
 
 
@@ -70,13 +70,27 @@ def test_what_was_promised_is_what_the_step_reaches(tmp_path):
 
 def test_pools_take_turns_on_top_of_each_others_picks(tmp_path):
     game = toy_game(tmp_path, ToyTask(), "true_gain/group", batch=3, groups=GroupForm(3, 4))
-    seen, found = select(game, TrueGain(limit=9))
+    seen, found = select(game, TrueGain(limit=3))
     picked = []
     for g in range(3):
-        pool = seen.groups.units[g, :3].tolist()  # nine tries for three pools
+        pool = seen.groups.units[g, :3].tolist()
         values = [reached(game, ToyTask(), [*picked, u]) for u in pool]
         assert found.indices[g, 0] == int(np.argmax(values))
         picked.append(pool[int(np.argmax(values))])
+    game.ledger.close()
+
+
+def test_in_groups_every_candidate_is_tried(tmp_path):
+    """The default limit is for each pool, however many pools there are."""
+    game = toy_game(tmp_path, ToyTask(), "true_gain/group", batch=6, groups=GroupForm(6, 2))
+    tried = []
+    policy = TrueGain()
+    seen = offer(game, 0)
+    for g, row in enumerate(policy.select(seen, 1, game.stream("policy", 0)).indices):
+        alone = [reached(game, ToyTask(), [u]) for u in seen.groups.units[g].tolist()]
+        tried.append((int(row[0]), int(np.argmax(alone))))
+    assert tried[0][0] == tried[0][1]
+    assert {place for place, _ in tried} == {0, 1}
     game.ledger.close()
 
 
@@ -118,7 +132,7 @@ def test_an_update_that_fails_leaves_the_task_too(tmp_path):
     game.ledger.close()
 
 
-def test_without_a_reward_set_masks_or_its_own_featuriser_it_says_so(tmp_path):
+def test_without_a_reward_set_or_its_own_featuriser_it_says_so(tmp_path):
     roles = np.where(toy_split().roles == Role.REWARD, Role.UNUSED, toy_split().roles).astype(np.int8)
     game = toy_game(tmp_path, ToyTask(), split=Split(roles))
     with pytest.raises(QueristError, match="no reward set"):
@@ -129,4 +143,3 @@ def test_without_a_reward_set_masks_or_its_own_featuriser_it_says_so(tmp_path):
     game.ledger.close()
     with pytest.raises(QueristError, match="limit of 0"):
         TrueGain(limit=0)
-    assert tiny_data().masks is not None

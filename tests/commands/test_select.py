@@ -223,6 +223,15 @@ def test_a_policy_selects_for_people_from_images_without_masks(select, taught, t
     assert not rest & {row["unit"] for row in written["units"]}  # 36 regions are in the pool
 
 
+def test_the_policy_that_comes_along_selects_with_a_model_and_classes_it_never_met(select, tmp_path):
+    said = select("--policy", "default", "--count", 3)
+    assert said.code == 0, said.err
+    written = json.loads((tmp_path / "batch.json").read_text())
+    assert written["strategy"] == "ralis/sound"
+    assert len({row["unit"] for row in written["units"]}) == 3
+    assert len({row["score"] for row in written["units"]}) > 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -255,6 +255,29 @@ def test_known_are_the_images_with_masks(regions, scenes, seen, tmp_path):
     assert len(units(tmp_path)) == 4 * 6
 
 
+def test_every_batch_draws_its_pools_from_other_images(regions, seen, tmp_path):
+    """One small pool: were the images always in one order, the first of them would be offered again and again."""
+    files, offered, small = [], [], ["--strategy", "entropy/group", "--set", "groups.size=2"]
+    for number in range(4):
+        left_out = ["--exclude", *files] if files else []
+        assert regions(*small, "--count", 1, *left_out).code == 0
+        files.append(tmp_path / f"left_out{number}.json")
+        (tmp_path / "batch.json").rename(files[-1])
+        game, observation = seen[-1]
+        offered.append(set(game.pool.sources(observation.groups.flat)[:, 0].tolist()))
+    assert not set.intersection(*offered)
+
+
+def test_known_is_no_more_of_an_image_than_the_regions_that_a_batch_names(regions, scenes, seen, tmp_path):
+    name = f"train/{sorted((scenes / 'masks' / 'train').iterdir())[1].stem}"
+    (tmp_path / "first.json").write_text(json.dumps({"units": [{"unit": f"{name}@r1c2"}]}))
+    said = regions("--strategy", "core_set", "--count", 99, "--labelled", "known", tmp_path / "first.json")
+    assert said.code == 0, said.err
+    assert seen[0][0].given.tolist() == [0]
+    assert len(units(tmp_path)) == 5 * 6 - 1
+    assert f"{name}@r0c0" in units(tmp_path)
+
+
 def test_a_damaged_mask_is_not_taken_for_a_missing_one(regions, scenes):
     path = sorted((scenes / "masks" / "train").iterdir())[1]
     path.write_bytes(b"no image")

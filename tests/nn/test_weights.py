@@ -109,6 +109,12 @@ def test_other_file_types_are_refused():
         load_backbone_weights(Small(), "model.pth")
 
 
+def test_a_pickle_is_not_opened_and_how_to_turn_it_is_said(tmp_path):
+    torch.save(Small().state_dict(), tmp_path / "mine.pth")
+    with pytest.raises(QueristError, match=r"mine\.pth is a pickle.*\n.*save_file.*'mine\.safetensors'"):
+        load_model(Small(), tmp_path / "mine.pth")
+
+
 def test_a_damaged_file_is_named(tmp_path):
     (tmp_path / "bad.safetensors").write_bytes(b"not safetensors at all")
     with pytest.raises(QueristError, match=r"bad\.safetensors"):

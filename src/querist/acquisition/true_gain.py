@@ -50,8 +50,8 @@ class TrueGain(Policy):
     A step costs up to ``limit`` times the picks from the whole pool, or from each group, updates and evaluations.
 
     Args:
-        limit: how many candidates a step tries, the first in hashed order; in groups it is divided among them. Never
-            fewer than there are picks.
+        limit: how many candidates are tried, of the whole pool or of each group, the first in hashed order. Never fewer
+            than there are picks; for many picks from one pool many times as many should be tried.
     """
 
     needs = (KnowsTruth,)
@@ -68,7 +68,7 @@ class TrueGain(Policy):
         if not isinstance(observation, GameInSight):
             raise QueristError("TrueGain needs the game itself", "let it bring its own featuriser")
         units, mask = observation.groups.units, observation.groups.mask
-        each = max(self._limit // len(mask), k)
+        each = max(self._limit, k)
         tried = [list(np.flatnonzero(row)[:each]) for row in mask]
         indices, scores = np.full((len(mask), k), -1, dtype=np.int64), np.zeros((len(mask), k))
         trial = _Trial(observation.game, observation.step)

@@ -13,7 +13,8 @@ from querist.core.problem import Setup
 from querist.errors import QueristError, UnlabelledError
 
 KNOWN = "known"
-"""In the place of a file: every source of which the data folder holds labels."""
+"""In the place of a file: every source of which the data folder holds labels, but for those of which files name units:
+of these the units are labelled, and no more."""
 
 _OPTION = "--labelled"
 
@@ -89,21 +90,22 @@ def _places(words: Sequence[str], pool: ColumnarPool, task: KnowsTruth) -> tuple
     """Sources that are given and units that were bought, each with where it is named first."""
     given: dict[int, str] = {}
     bought: dict[int, str] = {}
+    known: list[int] = []
     for word in words:
         if word == KNOWN:
-            sources = [s for s in range(pool.source_count) if _is_labelled(task, pool.units_of(np.array([s])))]
-            if not sources:
+            known = [s for s in range(pool.source_count) if _is_labelled(task, pool.units_of(np.array([s])))]
+            if not known:
                 raise QueristError(
                     f"{_OPTION} {KNOWN}: the data folder holds no labels at all", "label some images, or leave it out"
                 )
-            given = dict.fromkeys(sources, f"{_OPTION} {KNOWN}") | given
             continue
         batch = Path(word).suffix in BATCHES
         for named in read_names(Path(word), _OPTION):
             place, whole = _look_up(pool, named)
             was_asked = batch and len(pool.parts) == 1
             (given if whole and not was_asked else bought).setdefault(place, named.where)
-    return given, bought
+    in_part = set(pool.sources(np.array(list(bought), dtype=np.int64))[:, 0].tolist()) if len(pool.parts) > 1 else set()
+    return dict.fromkeys((s for s in known if s not in in_part), f"{_OPTION} {KNOWN}") | given, bought
 
 
 def _look_up(pool: Pool, named: Named) -> tuple[int, bool]:

@@ -63,7 +63,7 @@ def main(
     with tempfile.TemporaryDirectory() as folder:
         game = _game(setup, chosen, shape.count, seed, Path(folder), known, loaded.recipe.budgets[-1])
         _leave_out(game, left_out)
-        seen, selection = _choose(game, chosen, shape.count, known)
+        seen, selection = _choose(game, chosen, shape.count, known, len(known.units) + len(left_out))
         game.ledger.close()
     rows = _rows(setup, seen, selection)
     path = write_batch(
@@ -140,8 +140,8 @@ def _leave_out(game: Game, units: np.ndarray) -> None:
         raise QueristError("every unit of the data is labelled or left out", "there is nothing left to label")
 
 
-def _choose(game: Game, chosen: Strategy, count: int, known: Labelled) -> tuple[Observation, Selection]:
-    step = 1 if len(known.units) else 0
+def _choose(game: Game, chosen: Strategy, count: int, known: Labelled, step: int) -> tuple[Observation, Selection]:
+    """Select; the step grows with what is gone, so that every batch draws its candidates from other sources."""
     try:
         seen = offer(game, step)
     except UnlabelledError as error:

@@ -70,7 +70,9 @@ def _check(labelled: Tensor, unlabelled: Tensor, bandwidth: float) -> None:
 class MovingDiscrepancy:
     """The same statistic while rows move from the unlabelled to the labelled set: O(n d) a row instead of O(n² d).
 
-    Exact as long as the features stay what they are, that is between two updates of the model (ALGORITHMS 7, T2). It
+    Exact as long as the features stay what they are, that is between two updates of the model (ALGORITHMS 7, T2). The
+    teams of querist are told of a model that learns after every step, and estimate the statistic anew. This is for
+    studies of choices by a model that stands still. It
     keeps the three sums over pairs and, for each row x, its sums r_L(x) and r_U(x) over either set. When x moves,
 
         S_LL += 2 r_L(x) + k(x, x),  S_UU -= 2 r_U(x) - k(x, x),  S_LU += r_U(x) - k(x, x) - r_L(x),

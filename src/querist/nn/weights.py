@@ -20,6 +20,7 @@ _KEY = "problem.model.arguments.weights"
 """Where a recipe says the weights of its backbone."""
 _OFFICIAL = re.compile(r"\w+_Weights\.\w+")
 _OLD_DENSE_LAYER = re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.(?=[12]\.)")
+_PICKLES = (".pt", ".pth", ".ckpt", ".bin", ".pkl")
 _SHOWN = 3
 
 
@@ -142,6 +143,12 @@ def _official(name: str) -> dict[str, Tensor]:
 
 
 def _read(path: Path) -> dict[str, Tensor]:
+    if path.suffix in _PICKLES and path.is_file():
+        raise QueristError(
+            f"weights file {path} is a pickle, which may run any code, and is not opened",
+            'if you trust it: python -c "import torch, safetensors.torch as s; '
+            f"s.save_file(torch.load('{path.name}', weights_only=True), '{path.stem}.safetensors')\"",
+        )
     try:
         return safetensors_torch.load_file(path)
     except (OSError, SafetensorError) as error:

@@ -182,5 +182,5 @@ def test_a_card_of_another_version_is_refused():
     ],
 )
 def test_a_card_whose_parts_do_not_fit_is_refused(wrong):
-    with pytest.raises(QueristError, match="do not fit together|was trained on schema"):
+    with pytest.raises(QueristError, match=r"do not fit together|was trained on schema"):
         DralPolicy(replace(a_card(PROFILES["sound"]), **wrong))

@@ -92,6 +92,14 @@ def test_layouts_are_recognised(tmp_path):
         assert layouts.read(tmp_path / name, name) == layouts.read(tmp_path / name)
 
 
+def test_another_layout_than_the_named_one_is_recognised(tmp_path):
+    """As where a recipe names CamVid, and the data are one's own."""
+    root = folder(tmp_path, "images/train/a.png", "masks/train/a.png")
+    with pytest.raises(QueristError, match=r"it looks like the layout folder\n.*--set problem.layout=folder"):
+        layouts.read(root, "camvid")
+    assert layouts.read(root, "folder").split("train")
+
+
 def test_names_survive_a_move_and_a_linked_root(tmp_path):
     real = folder(tmp_path / "real", "images/a.png", "masks/a.png")
     link = tmp_path / "link"

@@ -1,4 +1,4 @@
-"""Retrieval as Market-1501 measures it: mean average precision and the rank of the first correct image, in percent."""
+"""Retrieval by the protocol of Market-1501: mean average precision and rank of the first correct image, in percent."""
 
 import numpy as np
 import torch
@@ -28,8 +28,9 @@ def retrieval(
 
     For every query the gallery is ranked by distance, ties in the order of the gallery, without junk (person -1) and
     without images of the query's person by the query's camera; distractors stay. AP is the mean, over the correct
-    images, of the precision at their ranks (not interpolated); CMC rank-k asks whether one of the first k is correct.
-    Queries without a correct image, or of nobody (person below 1), do not count and are ``left_out``.
+    images, of the precision at their ranks (not interpolated, unlike in the data set's own MATLAB code); CMC rank-k
+    asks whether one of the first k is correct. Queries without a correct image, or of nobody (person below 1), do not
+    count and are ``left_out``.
 
     Args:
         sources: (Q,) the queries' sources; the evaluation is over these.

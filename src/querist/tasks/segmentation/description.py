@@ -13,6 +13,7 @@ from querist.errors import QueristError
 from querist.kernels.regions import region_class_counts, region_features, region_grids, region_means
 from querist.kernels.uncertainty import mutual_information, pixel_uncertainty, probability_and_entropy
 from querist.tasks.segmentation.grid import Grid
+from querist.tasks.segmentation.logits import check_finite, check_logits, logits_of
 
 CELLS = 8
 """Rows and columns of the grid on a region that ``entropy_grid`` gives (ALGORITHMS 1.3)."""
@@ -103,7 +104,7 @@ class RegionDescriber:
             name -> (B, regions, *shape) float32.
         """
         if not BEHIND_FEATURES & set(names):
-            return self.from_logits(names, model(images))
+            return self.from_logits(names, check_finite(model, logits_of(model, images, self.classes)))
         split = split_model(model)
         maps = split.features(images)
         tables: dict[str, Tensor] = {}
@@ -113,7 +114,10 @@ class RegionDescriber:
             tables["mutual_information"] = self._mutual_information(split, maps, generator)
         found = self._arrays(tables)
         others = [name for name in names if name not in BEHIND_FEATURES]
-        return found | (self.from_logits(others, split.classify(maps, self.size)) if others else {})
+        if not others:
+            return found
+        logits = check_logits(model, split.classify(maps, self.size), images, self.classes)
+        return found | self.from_logits(others, check_finite(model, logits))
 
     def from_logits(self, names: Sequence[str], logits: Tensor) -> dict[str, np.ndarray]:
         """Fields that need no more than logits (B, C, H, W): name -> (B, regions, *shape) float32."""

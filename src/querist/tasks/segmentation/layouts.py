@@ -133,9 +133,16 @@ def read(root: Path, layout: str = "auto") -> Listing:
     if layout != "auto":
         if layout not in READERS:
             raise QueristError(f"there is no layout {layout!r}", f"use one of: auto, {', '.join(READERS)}")
-        return READERS[layout](root)
+        try:
+            return READERS[layout](root)
+        except QueristError as error:
+            others = _signs(root)
+            if not others or layout in others:
+                raise
+            what = f"{error.what}; it looks like the layout {' or '.join(others)}"
+            raise QueristError(what, f"--set problem.layout={others[0]}") from error
     require_folder(root, "images in one of the layouts: " + ", ".join(READERS))
-    found = [name for name, signs in _SIGNS.items() if any((root / sign).exists() for sign in signs)]
+    found = _signs(root)
     if len(found) == 1:
         return READERS[found[0]](root)
     looked_for = "; ".join(f"{name}: {' or '.join(signs)}" for name, signs in _SIGNS.items())
@@ -173,3 +180,8 @@ def _listing(
     for samples in splits.values():
         check_samples(root, samples)
     return Listing(layout, root, classes, splits)
+
+
+def _signs(root: Path) -> list[str]:
+    """The layouts that something in the root gives away."""
+    return [name for name, signs in _SIGNS.items() if any((root / sign).exists() for sign in signs)]

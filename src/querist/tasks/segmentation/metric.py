@@ -11,6 +11,7 @@ from torch.nn import functional
 from querist.core.evaluation import Evaluation
 from querist.errors import QueristError
 from querist.kernels.confusion import confusion_counts, intersection_over_union, mean_iou
+from querist.tasks.segmentation.logits import logits_of
 from querist.tasks.segmentation.worth import Sight
 
 
@@ -108,7 +109,7 @@ def _measured(sight: Sight, sources: np.ndarray, statistics: Callable[[Tensor, T
     with torch.inference_mode():
         for batch, images in sight.batches(sources):
             truth = torch.from_numpy(np.stack([sight.data.mask(s) for s in batch])).to(images.device)
-            found.append(statistics(sight.model(images), truth))
+            found.append(statistics(logits_of(sight.model, images, len(sight.data.classes)), truth))
     if not any(part.any() for part in found):
         first = sight.data.names[sources[0]] if len(sources) else "there are none"
         raise QueristError(

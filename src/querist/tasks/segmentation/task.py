@@ -30,6 +30,7 @@ from querist.tasks.segmentation.data import SegmentationData
 from querist.tasks.segmentation.description import RegionDescriber, SplitsAtTheHead, split_model
 from querist.tasks.segmentation.grid import Grid
 from querist.tasks.segmentation.influence import region_influence
+from querist.tasks.segmentation.logits import logits_of
 from querist.tasks.segmentation.metric import mean_iou_of, smooth_loss_of
 from querist.tasks.segmentation.pictures import region_picture, region_place
 from querist.tasks.segmentation.readout import ReadoutTask
@@ -116,7 +117,8 @@ class SegmentationTask(Task):
             for step in range(steps):
                 images, masks = batches[step]
                 target = torch.from_numpy(masks).to(self._device).long()
-                loss = self._loss(self.model(self._tensor(images)), target, self.data.void_id)
+                logits = logits_of(self.model, self._tensor(images), len(self.parts))
+                loss = self._loss(logits, target, self.data.void_id)
                 optimiser.zero_grad(set_to_none=True)
                 loss.backward()
                 training.optimiser.clip(self.model.parameters())
@@ -150,7 +152,7 @@ class SegmentationTask(Task):
         """Per batch: class map, entropy and margin of every pixel, from one forward pass."""
         with torch.inference_mode():
             for batch, images in self._batches(sources):
-                yield batch, pixel_uncertainty(self.model(images))
+                yield batch, pixel_uncertainty(logits_of(self.model, images, len(self.parts)))
 
     def sample_predictions(
         self, sources: np.ndarray, passes: int, rng: np.random.Generator
