@@ -55,6 +55,12 @@ def test_people_are_listed(tmp_path):
     assert found.boxes[0].tolist() == [-1, -2, 50, 100]
 
 
+def test_two_images_with_one_id_are_named(tmp_path):
+    images = [{"id": 139, "file_name": f"{name}.jpg"} for name in ("000139", "000140")]
+    with pytest.raises(QueristError, match=r"images\[1\]: the id 139 is that of 000139\.jpg too"):
+        read_coco(write(tmp_path, "train2017", person(), images=images))
+
+
 def test_images_may_lie_deeper(tmp_path):
     write(tmp_path, "val2017", person())
     (tmp_path / "images").mkdir()

@@ -24,9 +24,9 @@ def line(path: str, values: list[float], between: str = " ") -> str:
     return between.join([path, *(f"{value:.4f}" for value in values)]) + between + "\n"
 
 
-def image(path: Path, array: np.ndarray | None = None) -> None:
+def image(path: Path, array: np.ndarray | None = None, shape: tuple[int, int] = (240, 320)) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(np.full((240, 320), 300, np.uint16) if array is None else array).save(path)
+    Image.fromarray(np.full(shape, 300, np.uint16) if array is None else array).save(path)
 
 
 def icvl(root: Path) -> Path:
@@ -46,6 +46,26 @@ def test_icvl_is_read(tmp_path):
     data = load(found, 16, cache=tmp_path / "cache")
     assert data.image(0)[8, 8, 0] == pytest.approx(-7.5 / 125, abs=1e-4)  # 300 mm, in a cube of 250 around 307.5
     assert np.allclose(data.in_file(np.arange(2), data.joints), found.joints, atol=1e-3)
+
+
+def test_turned_copies_of_icvl_are_passed_over(tmp_path):
+    """The release lists them among the others; whoever is tested is never turned."""
+    root, lines = icvl(tmp_path), []
+    for folder in ("2014", "22-5", "-22-5", "45", "-90", "112-5", "180"):
+        image(root / f"Training/Depth/{folder}/image_0000.png")
+        lines.append(line(f"{folder}/image_0000.png", numbers(16)))
+    (root / "Training/labels.txt").write_text("".join(lines))
+    assert read_icvl(root).names == ("train/2014/image_0000", "test/test_seq_1/image_0001")
+
+
+def test_images_of_another_size_or_with_nothing_where_the_hand_is_are_named(tmp_path):
+    found = read_icvl(icvl(tmp_path))
+    image(tmp_path / "Training/Depth/2014/image_0000.png", shape=(480, 640))
+    with pytest.raises(QueristError, match=r"image_0000\.png has 640 x 480 pixels, and its camera takes 320 x 240"):
+        load(found, 16, cache=tmp_path / "cache")
+    image(tmp_path / "Training/Depth/2014/image_0000.png", np.full((240, 320), 3000, np.uint16))  # tenths of a mm
+    with pytest.raises(QueristError, match=r"image_0000\.png: nothing lies in the cube of 250 mm .* 108, 88, 308"):
+        load(found, 16, cache=tmp_path / "cache")
 
 
 def test_later_copies_of_icvl_are_read_too(tmp_path):

@@ -43,6 +43,24 @@ def cache(tmp_path: Path) -> Path:
     return tmp_path / "cache"
 
 
+@pytest.mark.parametrize(
+    ("joints", "says"),
+    [
+        ([[0.1, 0.2], [0.9, 0.7]], "joints of train/one and others lie within one pixel"),
+        ([[90, 2], [5, -30]], "2 of 2 joints lie outside of their images or boxes, as joints of train/one do"),
+    ],
+)
+def test_joints_in_another_unit_are_found(root, cache, joints, says):
+    write(root, [{"path": "one.png", "joints": joints}])
+    with pytest.raises(QueristError, match=says):
+        load(read_folder(root), 8, cache=cache)
+
+
+def test_a_joint_may_lie_outside_and_one_alone_has_no_spread(root, cache):
+    write(root, [{"path": "one.png", "joints": [[-3, 2], [5, 3]]}, {"path": "two.png", "joints": [[4, 4], None]}])
+    assert len(load(read_folder(root), 8, cache=cache).names) == 2
+
+
 def test_images_and_joints_come_in_the_frame(root, cache):
     calls: list[tuple[str, int, int]] = []
     got = load(read_folder(root), 8, cache=cache, progress=lambda *call: calls.append(call))

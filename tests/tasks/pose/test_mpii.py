@@ -57,7 +57,7 @@ def test_the_form_of_hrnet(root):
     assert found.visible[0].tolist() == [False] * 3 + [True] * 13
     # 200 x 1.25 x 0.2 = 50 pixels around (50, 40 + 15 x 0.2).
     assert np.allclose(found.boxes[0], [25, 18, 50, 50])
-    assert np.isnan(found.heads).all()
+    assert np.allclose(found.heads, 2**0.5 / 0.8)  # neck and head top are a pixel apart in x and in y
 
 
 def test_boxes_of_heads_lie_beside_the_validation(root):
@@ -69,6 +69,24 @@ def test_boxes_of_heads_lie_beside_the_validation(root):
     savemat(root / "annot/gt_valid.mat", {"headboxes_src": boxes[..., :1]})
     with pytest.raises(QueristError, match=r"headboxes_src is \(2, 2, 1\) for 2 people"):
         read_mpii(root)
+
+
+@pytest.mark.parametrize("form", ["hrnet", "pytorch_pose"])
+def test_a_head_box_follows_from_the_joints_that_were_made_from_it(root, form):
+    """A person of the release: box 627, 100 to 706, 198, with a diagonal of 125.88, and these two joints."""
+    joints = [[600.0 + j, 300.0 + j] for j in range(16)]
+    joints[8], joints[9] = [637.0201, 189.8183], [695.9799, 108.1817]
+    if form == "hrnet":
+        write(root, "annot/train.json", hrnet(joints=joints))
+    else:
+        write(root, "mpii_annotations.json", pytorch_pose(joint_self=[[*xy, 1.0] for xy in joints]))
+    assert read_mpii(root).heads[0] == pytest.approx(np.hypot(706 - 627, 198 - 100), abs=0.01)
+
+
+def test_without_its_joints_a_head_is_unknown(root):
+    joints = [[10.0 + j, 20.0 + j] for j in range(16)]
+    joints[9] = [-1.0, -1.0]
+    assert np.isnan(read_mpii(write(root, "annot/train.json", hrnet(joints=joints))).heads).all()
 
 
 def test_the_form_of_pytorch_pose(root):

@@ -86,7 +86,7 @@ def test_a_recipe_sets_the_head_factor_and_else_keeps_its_hash(folder):
      ({"measure": "mm"}, "no millimetres")],
 )  # fmt: skip
 def test_a_measure_that_the_data_cannot_give_is_found_before_any_training(folder, changes, words):
-    bare = Skeleton(LIMB.names, LIMB.bones)
+    bare = Skeleton(LIMB.names, LIMB.bones, LIMB.swaps)
     (folder / "skeleton.json").write_text(bare.to_json())
     with pytest.raises(QueristError, match=words):
         replace(PROBLEM, **changes).build(folder, 0, "cpu")

@@ -102,8 +102,10 @@ def test_joints_go_by_name():
         ({"names": ["a", "b"], "bones": [["a", "b"]], "parts": {"p": ["a"]}}, "no bone ends in 'a'"),
         ({"names": ["a", "b"], "bones": [["a", "b"]], "torso": ["a"]}, "torso names 1 joints"),
         ({"names": ["a", "b", "c"], "bones": [["a", "b"]]}, "no bones lead from 'a' to 'c'"),
+        ({"names": ["a", "Left_hand", "right hand"], "bones": [["a", "Left_hand"], ["a", "right hand"]]},
+         "'Left_hand' and 'right hand' are not in swaps"),
     ],
-)
+)  # fmt: skip
 def test_wrong_files_are_named(tmp_path: Path, content, says):
     path = tmp_path / "skeleton.json"
     path.write_text(content if isinstance(content, str) else json.dumps(content))

@@ -17,7 +17,7 @@ from querist.tasks.pose.camera import Camera, Depth
 from querist.tasks.pose.listing import Frame, Listing, listing
 from querist.tasks.pose.skeletons import HAND21
 
-DEPTH = Depth(Camera(475.065948, 475.065857, 315.944855, 245.287079), cube_mm=300.0)
+DEPTH = Depth(Camera(475.065948, 475.065857, 315.944855, 245.287079), cube_mm=300.0, size=(640, 480))
 
 ORDER = np.array([0, *(joint for finger in range(5) for joint in (1 + finger, *range(6 + 3 * finger, 9 + 3 * finger)))])
 """Where the joints of :data:`~querist.tasks.pose.skeletons.HAND21` stand in a line."""

@@ -1,6 +1,6 @@
 """A depth camera: from pixels and depth to millimetres in space, and back."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -57,12 +57,14 @@ class Depth:
         cube_mm: side of the cube around the hand that is cut out, mm.
         unit_mm: what a step of the images' values is worth, mm.
         green_blue: the value is 256 times the green and once the blue channel of an RGB image, as in NYU.
+        size: width and height of the images that the camera is for; None: not known.
     """
 
     camera: Camera
     cube_mm: float = 300.0
     unit_mm: float = 1.0
     green_blue: bool = False
+    size: tuple[int, int] | None = field(default=None, repr=False)  # checks, and changes nothing of what is read
 
     def __post_init__(self) -> None:
         if not (0 < self.cube_mm < np.inf and 0 < self.unit_mm < np.inf):

@@ -60,7 +60,10 @@ def _frames(path: Path, folder: Path, split: str) -> list[Frame]:
     images: dict[Any, str] = {}
     for i, image in enumerate(entry(str(path), document, "images", list)):
         where = f"{path}, images[{i}]"
-        images[entry(where, image, "id", (int, str))] = entry(where, image, "file_name", str)
+        number = entry(where, image, "id", (int, str))
+        if number in images:
+            raise QueristError(f"{where}: the id {number} is that of {images[number]} too", "give every image its own")
+        images[number] = entry(where, image, "file_name", str)
     categories = _categories(path, document)
     frames: list[Frame] = []
     for i, person in enumerate(entry(str(path), document, "annotations", list)):

@@ -109,7 +109,8 @@ def cut_depth(path: Path, data: bytes, centre: np.ndarray, depth: Depth, size: i
         (size, size) uint16, normalised depth as :data:`STEPS` says.
 
     Raises:
-        QueristError: if the file is no depth image of the kind that is expected, or is damaged.
+        QueristError: if the file is no depth image of the kind that is expected, or is damaged, or nothing of it lies
+            in the cube.
     """
     image = read_depth(path, data, depth)
     scale, offset = depth_frame(centre, depth)
@@ -119,6 +120,12 @@ def cut_depth(path: Path, data: bytes, centre: np.ndarray, depth: Depth, size: i
     inside = np.ix_((rows >= 0) & (rows < image.shape[0]), (columns >= 0) & (columns < image.shape[1]))
     found[inside] = image[np.ix_(rows[inside[0][:, 0]], columns[inside[1][0]])]
     normal = np.where(found > 0, (found - offset[2]) / scale[2], 1.0)
+    if not (np.abs(normal) < 1).any():
+        where = ", ".join(f"{value:.0f}" for value in centre)
+        raise QueristError(
+            f"{path}: nothing lies in the cube of {depth.cube_mm:g} mm around the hand at {where} (pixel, pixel, mm)",
+            f"correct the hand's place or the unit of depth ({depth.unit_mm:g} mm), or remove the image",
+        )
     return np.rint((np.clip(normal, -1, 1) + 1) * (STEPS / 2)).astype(np.uint16)
 
 
@@ -126,9 +133,14 @@ def read_depth(path: Path, data: bytes, depth: Depth) -> np.ndarray:
     """A depth image in mm, (H, W) float64, 0 where nothing was measured.
 
     Raises:
-        QueristError: if it is of another kind, or damaged.
+        QueristError: if it is of another kind or size, or damaged.
     """
     image = open_image(path, data)
+    if depth.size not in (None, image.size):
+        raise QueristError(
+            f"{path} has {image.width} x {image.height} pixels, and its camera takes {depth.size[0]} x {depth.size[1]}",
+            "bring the images as they were released, or as a plain folder with a camera of their own",
+        )
     if depth.green_blue:
         if image.mode != "RGB":
             raise QueristError(f"{path} is an image of mode {image.mode}", "expected RGB: depth in green and blue")

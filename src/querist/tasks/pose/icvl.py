@@ -5,9 +5,14 @@
 line is the path of an image in `Depth/` and 48 numbers: u, v, d of the palm and of root, middle and tip of thumb,
 index, middle, ring and little finger. Images are PNG of 16 bits in mm. Focal length 241.42 pixels, principal point
 (160, 120).
+
+The release has every training image up to 15 times more, turned in the plane, in folders that are named by the angle
+(`-22-5/`, `45/`). They are the same hands and are passed over, as is usual: 22,000 images are left, and turning is the
+business of the augmentation.
 """
 
-from pathlib import Path
+import re
+from pathlib import Path, PurePosixPath
 
 from querist.errors import QueristError
 from querist.nn.folders import require_folder
@@ -16,7 +21,7 @@ from querist.tasks.pose.camera import Camera, Depth
 from querist.tasks.pose.listing import Frame, Listing, listing
 from querist.tasks.pose.skeletons import ICVL16
 
-DEPTH = Depth(Camera(241.42, 241.42, 160.0, 120.0), cube_mm=250.0)
+DEPTH = Depth(Camera(241.42, 241.42, 160.0, 120.0), cube_mm=250.0, size=(320, 240))
 
 _FILES = (
     ("train", "Training/labels.txt", "Training/Depth"), ("test", "Testing/test_seq_1.txt", "Testing/Depth"),
@@ -24,6 +29,10 @@ _FILES = (
     ("test", "test_seq_1.txt", "Depth"), ("test", "test_seq_2.txt", "Depth"),
 )  # fmt: skip
 """Split, labels and images of both arrangements."""
+
+
+_TURNED = re.compile(r"-?\d{1,3}(-5)?")
+"""Folders of copies; those of recordings are dates and times."""
 
 
 def label_files(root: Path) -> list[tuple[str, Path, Path]]:
@@ -46,6 +55,8 @@ def read_icvl(root: Path) -> Listing:
     for split, labels, folder in files:
         require_folder(folder, f"the images that {labels.name} lists")
         for where, name, values in annotation_lines(labels, 48):
+            if split == "train" and _TURNED.fullmatch(PurePosixPath(name).parts[0]):
+                continue
             image, stem = image_inside(where, folder, name)
             frames.append(Frame(split, stem, image, values.reshape(16, 3)))
     return listing("icvl", root, ICVL16, frames, DEPTH)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from querist.errors import QueristError
 from querist.nn.arrays import Job, open_or_build
 from querist.nn.cache import default_cache
 from querist.tasks.pose.crop import colour_frame, colour_square, cut_colour, cut_depth, depth_frame, image_size
@@ -51,7 +52,8 @@ def load(
         progress: called with what is being done, images done, and images in all.
 
     Raises:
-        QueristError: if a split is missing, a file cannot be read or decoded, or the cache cannot be written.
+        QueristError: if a split is missing, a file cannot be read or decoded, the cache cannot be written, or most
+            joints of a split cannot be pixels of their images.
         ValueError: if the size is not positive.
     """
     if size < 1:
@@ -70,6 +72,10 @@ def load(
     rows = np.concatenate(picked) if picked else np.zeros(0, dtype=np.int64)
     scale, offset = _frames(found, rows, size)
     joints = (found.joints[rows] - offset[:, None]) / scale[:, None]
+    if found.depth is None:
+        for split in wanted:
+            here = found.split_of[rows] == split
+            _check_places(found, rows[here], joints[here], size)
     names = tuple(found.names[row] for row in rows)
     return PoseData(
         names, tuple(images), joints.astype(np.float32), found.visible[rows], found.skeleton, scale, offset,
@@ -77,6 +83,25 @@ def load(
         None if found.depth is None else found.depth.camera, tuple(found.images[row] for row in rows),
         {name: _hash(f"{h}/{_labels(found, int(row))}") for name, h, row in zip(names, hashes, rows, strict=True)},
     )  # fmt: skip
+
+
+def _check_places(found: Listing, rows: np.ndarray, joints: np.ndarray, size: int) -> None:
+    """Joints in another unit are found here: (n, J, 2) in the frame of what was cut out."""
+    known = np.isfinite(joints).all(axis=2)
+    away = known & ((joints < -0.5) | (joints > size - 0.5)).any(axis=2)
+    where = f"joints of {found.names[rows[int(away.sum(axis=1).argmax())]]}" if len(rows) else ""
+    if 2 * away.sum() > known.sum():
+        raise QueristError(
+            f"{found.root}: {away.sum()} of {known.sum()} joints lie outside of their images or boxes, as {where} do",
+            "joints are in pixels of the file, from its left upper corner",
+        )
+    several = known.sum(axis=1) > 1
+    spread = np.nanmax(found.joints[rows[several]], axis=1) - np.nanmin(found.joints[rows[several]], axis=1)
+    if 2 * (spread.max(axis=1) <= 1).sum() > several.sum():
+        raise QueristError(
+            f"{found.root}: joints of {found.names[rows[several][0]]} and others lie within one pixel",
+            "joints are in pixels of the file: multiply shares of an image by its width and height",
+        )
 
 
 def _frames(found: Listing, rows: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:

@@ -3,7 +3,8 @@
 Both come from the release and count pixels from 1, as MATLAB does. HRNet's (Sun et al. 2019): `annot/train.json` and
 `annot/valid.json`, lists of ``{"image", "joints" (16, 2), "joints_vis" (16), "center", "scale"}``; a joint that is not
 labelled is at (-1, -1) or (0, 0), and boxes of heads are in `annot/gt_valid.mat` (`headboxes_src` (2, 2, N), in the
-order of `valid.json`), which may be missing. That of pytorch-pose: `mpii_annotations.json`, a list of ``{"img_paths",
+order of `valid.json`), which may be missing: then, and everywhere else, the box follows from the joints of the head,
+which were made from it. That of pytorch-pose: `mpii_annotations.json`, a list of ``{"img_paths",
 "isValidation", "joint_self" (16, 3), "objpos", "scale_provided"}``, whose third column is 0 for covered joints. Images
 lie in `images/`.
 """
@@ -30,6 +31,9 @@ _PERSON = 200.0
 
 _MARGIN = 1.25
 """How much larger than a person's height the square around it is, as usual."""
+
+_OF_DIAGONAL = 0.8
+"""MPII's upper neck and head top were made from the head's box: they lie 0.8 of its diagonal apart."""
 
 
 def read_mpii(root: Path) -> Listing:
@@ -99,6 +103,7 @@ def _from_hrnet(
     scale = float(numbers(f"{where}: scale", entry(where, person, "scale", (int, float)), ()))
     known = np.asarray((joints > 0).any(axis=1))
     joints = np.where(known[:, None], joints - 1, np.nan)
+    head = _head(joints) if head is None else head
     return Frame(split, stem, image, joints, visible & known, person_box(centre - 1, scale), head, None, image.name)
 
 
@@ -112,7 +117,14 @@ def _from_pytorch_pose(root: Path, i: int, person: Any, seen: dict[str, int]) ->
     known = np.asarray((table[:, :2] > 0).any(axis=1))
     joints = np.where(known[:, None], table[:, :2] - 1, np.nan)
     box = person_box(centre - 1, scale)
-    return Frame(split, stem, image, joints, known & (table[:, 2] > 0), box, None, None, image.name)
+    return Frame(split, stem, image, joints, known & (table[:, 2] > 0), box, _head(joints), None, image.name)
+
+
+def _head(joints: np.ndarray) -> float | None:
+    """The diagonal of the head's box, from the two joints that were made from it; None if one is unknown."""
+    assert MPII.head is not None
+    length = float(np.linalg.norm(joints[MPII.head[0]] - joints[MPII.head[1]]))
+    return length / _OF_DIAGONAL if length > 0 else None
 
 
 def _head_boxes(path: Path, count: int) -> np.ndarray:

@@ -17,7 +17,7 @@ from querist.tasks.pose.listing import Frame, Listing, listing
 from querist.tasks.pose.matlab import read_mat
 from querist.tasks.pose.skeletons import HAND21, NYU14
 
-DEPTH = Depth(Camera(588.03, 587.07, 320.0, 240.0), cube_mm=300.0, green_blue=True)
+DEPTH = Depth(Camera(588.03, 587.07, 320.0, 240.0), cube_mm=300.0, green_blue=True, size=(640, 480))
 
 JOINTS = "joint_data.mat"
 SPLITS = ("train", "test")

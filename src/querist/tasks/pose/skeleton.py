@@ -1,6 +1,7 @@
 """Which joints a pose has, which hang together, and what they make up."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -156,7 +157,8 @@ def read_skeleton(path: Path) -> Skeleton:
 
     Raises:
         QueristError: naming the file and the entry, if it cannot be read, an entry is missing, of another kind or
-            unknown, or what :class:`Skeleton` checks is wrong.
+            unknown, names say left and right of joints that ``swaps`` does not pair, or what :class:`Skeleton` checks
+            is wrong.
     """
     document = load_json(path)
     if not isinstance(document, dict) or "names" not in document or "bones" not in document:
@@ -167,9 +169,25 @@ def read_skeleton(path: Path) -> Skeleton:
     if unknown:
         raise QueristError(f"{path} has the entry {min(unknown)!r}", f"use {', '.join(_KEYS)}")
     try:
-        return _from_document(document)
+        found = _from_document(document)
+        _check_sides(found)
     except QueristError as error:
         raise QueristError(f"{path}: {error.what}", error.fix) from error
+    return found
+
+
+def _check_sides(skeleton: Skeleton) -> None:
+    """Mirrored images would teach a left joint as a right one."""
+    plain = [name.replace("_", " ").lower() for name in skeleton.names]
+    paired = {joint for pair in skeleton.swaps for joint in pair}
+    for at, name in enumerate(plain):
+        other = re.sub(r"\bleft\b", "right", name)
+        if other != name and other in plain and not {at, plain.index(other)} <= paired:
+            pair = skeleton.names[at], skeleton.names[plain.index(other)]
+            raise QueristError(
+                f"{pair[0]!r} and {pair[1]!r} are not in swaps, so that mirrored images would confuse them",
+                f'add ["{pair[0]}", "{pair[1]}"] to swaps',
+            )
 
 
 def _from_document(document: Mapping[str, Any]) -> Skeleton:
