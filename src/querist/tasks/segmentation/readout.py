@@ -67,14 +67,20 @@ class Features:
     """
 
     def __init__(self, maps: Tensor, sources: np.ndarray, data: SegmentationData) -> None:
-        cells = maps.permute(0, 2, 3, 1).double()
-        self.size = (int(cells.shape[1]), int(cells.shape[2]))
-        flat = cells.reshape(-1, cells.shape[-1])
-        mean = flat.mean(dim=0)
-        values, vectors = torch.linalg.eigh((flat - mean).T @ (flat - mean) / len(flat))
+        n, d, h, w = maps.shape
+        self.size = (h, w)
+        mean, covariance = torch.zeros(d, dtype=torch.float64), torch.zeros(d, d, dtype=torch.float64)
+        for image in maps:  # one by one: in double precision all of them would take many times their room
+            mean += _cells(image).sum(dim=0) / (n * h * w)
+        for image in maps:
+            centred = _cells(image) - mean
+            covariance += centred.T @ centred / (n * h * w)
+        values, vectors = torch.linalg.eigh(covariance)
         kept = values > values.max() * _LEAST_VARIANCE
-        white = (cells - mean) @ (vectors[:, kept] / values[kept].sqrt())
-        self.white = torch.cat([white, torch.ones_like(white[..., :1])], dim=-1).float().contiguous()
+        directions = vectors[:, kept] / values[kept].sqrt()
+        self.white = torch.ones(n, h, w, directions.shape[1] + 1)
+        for row, image in zip(self.white, maps, strict=True):
+            row[..., :-1] = ((_cells(image) - mean) @ directions).unflatten(0, (h, w))
         self.row = {int(source): i for i, source in enumerate(sources)}
         self.cells = Cells.of(self.size, data.size)
 
@@ -88,6 +94,11 @@ class Features:
     def sampled(self, mask: np.ndarray) -> np.ndarray:
         """A mask (H, W) at the centres of the cells: (h, w)."""
         return self.cells.sampled(mask)
+
+
+def _cells(image: Tensor) -> Tensor:
+    """(d, h, w) -> (h w, d) float64."""
+    return image.flatten(1).T.double()
 
 
 class ReadoutTask(Task):

@@ -234,9 +234,14 @@ class SegmentationTask(Task):
 
     def feature_maps(self, sources: np.ndarray) -> Tensor:
         """(n, d, h, w) float32 on the CPU: the map before the classifier. Needs a model that splits at its head."""
-        model = split_model(self.model)
+        model, found, done = split_model(self.model), torch.zeros(0), 0
         with torch.inference_mode():
-            return torch.cat([model.features(images).float().cpu() for _, images in self._batches(sources)])
+            for batch, images in self._batches(sources):
+                maps = model.features(images).float().cpu()
+                found = found if done else torch.empty(len(sources), *maps.shape[1:])
+                found[done : done + len(batch)] = maps
+                done += len(batch)
+        return found
 
     def influence(self, units: np.ndarray, answers: Sequence[np.ndarray] | None, sources: np.ndarray) -> np.ndarray:
         """See :class:`~querist.core.capabilities.EstimatesInfluence`: of the last layer alone, on white features."""
