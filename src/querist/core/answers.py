@@ -1,5 +1,6 @@
 """Answers of the oracle as bytes: any array, no pickle, the same bytes for the same answer."""
 
+import functools
 import hashlib
 import io
 import zlib
@@ -10,9 +11,23 @@ import numpy as np
 
 from querist.errors import QueristError
 
+_SMALL = 8  # bytes
+
 
 def encode(answer: np.ndarray) -> tuple[str, bytes]:
     """The SHA-256 of an answer and its compressed bytes (numpy's own format, without objects)."""
+    if 0 < answer.nbytes <= _SMALL and answer.dtype.kind in "biuf":
+        return _encode_small(answer.dtype.str, answer.shape, answer.tobytes())
+    return _encode(answer)
+
+
+@functools.lru_cache(maxsize=256)
+def _encode_small(kind: str, shape: tuple[int, ...], data: bytes) -> tuple[str, bytes]:
+    """Answers of a few bytes, such as yes and no, come again and again."""
+    return _encode(np.frombuffer(data, dtype=kind).reshape(shape))
+
+
+def _encode(answer: np.ndarray) -> tuple[str, bytes]:
     buffer = io.BytesIO()
     np.lib.format.write_array(buffer, np.asarray(answer, order="C"), version=(1, 0), allow_pickle=False)
     raw = buffer.getvalue()
@@ -37,7 +52,7 @@ def decode(digest: str, data: bytes) -> np.ndarray:
 class Decoder:
     """:func:`decode`, with a memory for answers of a few bytes such as yes and no, which come again and again."""
 
-    _BYTES, _KEPT = 8, 256
+    _KEPT = 256
 
     def __init__(self) -> None:
         self._small: dict[str, np.ndarray] = {}
@@ -47,7 +62,7 @@ class Decoder:
         known = self._small.get(digest)
         if known is None:
             known = decode(digest, read())
-            if known.nbytes <= self._BYTES and len(self._small) < self._KEPT:
+            if known.nbytes <= _SMALL and len(self._small) < self._KEPT:
                 known.setflags(write=False)
                 self._small[digest] = known
         return known

@@ -5,8 +5,10 @@ Who must wait for people takes it in two: :func:`open_step` asks, :func:`settle`
 
 import time
 from abc import ABC, abstractmethod
+from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 import numpy as np
 
@@ -253,10 +255,10 @@ def _listed(observation: Observation, selection: Selection) -> list[Asking]:
 
 def _affordable(game: Game, asking: list[Asking]) -> list[Asking]:
     """The head of the list that the budget still pays for (the last step may be a short one)."""
-    costs = np.cumsum(game.pool.costs(np.array([a.unit for a in asking], dtype=np.int64)))
+    costs = list(accumulate(game.pool.costs(np.array([a.unit for a in asking], dtype=np.int64)).tolist()))
     # What the view says is spent, because steps that are played again have been paid in the ledger.
     left = game.view.budget - game.view.spent - sum(q.cost for q in game.view.elsewhere)
-    return asking[: int(np.searchsorted(costs, left, side="right"))]
+    return asking[: bisect_right(costs, left)]
 
 
 def _ask(game: Game, step: int, asking: list[Asking], observation: Observation) -> list[Question]:

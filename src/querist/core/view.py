@@ -171,7 +171,7 @@ class GameView:
 
     def was_asked(self, units: np.ndarray) -> np.ndarray:
         """Which units were asked about: (n,) -> bool (n,)."""
-        return np.fromiter((int(u) in self._asked for u in units), dtype=bool, count=len(units))
+        return np.array([unit in self._asked for unit in units.tolist()], dtype=bool)
 
     def free_units(self) -> np.ndarray:
         """All units that may still be asked, ascending: int64. Only for pools that can be listed.

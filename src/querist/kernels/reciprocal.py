@@ -37,7 +37,7 @@ def mutual_neighbours(likeness: np.ndarray, k: int) -> np.ndarray:
     np.fill_diagonal(ranked, np.inf)
     order = np.argsort(ranked, axis=1, kind="stable")[:, : min(k, n - 1)]
     near = np.zeros((n, n), dtype=bool)
-    np.put_along_axis(near, order, True, axis=1)
+    near[np.arange(n)[:, None], order] = True
     return near & near.T
 
 

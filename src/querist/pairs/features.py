@@ -100,7 +100,7 @@ def _standing(values: np.ndarray, free: np.ndarray) -> np.ndarray:
     """The share of the other free neighbours that have a smaller value, equal ones counting half: (n,)."""
     others = values[free]
     below = (values[:, None] > others).sum(axis=1) + 0.5 * (values[:, None] == others).sum(axis=1)
-    return np.clip((below - 0.5) / max(1, len(others) - 1), 0.0, 1.0)
+    return np.minimum(np.maximum((below - 0.5) / max(1, len(others) - 1), 0.0), 1.0)
 
 
 def _mean_and_largest(likeness: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -81,22 +81,26 @@ class NodeQ(nn.Module):
         Returns:
             (B, N).
         """
-        inside = torch.ones_like(candidates[:, :, 0]) if mask is None else mask.to(candidates.dtype)
         encoded = _each_with(self.node, candidates, state)
+        inside = torch.ones_like(candidates[:, :, 0]) if mask is None else mask.to(candidates.dtype)
         mean = (encoded * inside[:, :, None]).sum(dim=1) / inside.sum(dim=1).clamp_min(1.0)[:, None]
         return self.last(_each_with(self.join, encoded, mean))[:, :, 0]
 
 
 def _each_with(layers: nn.Sequential, each: Tensor, common: Tensor) -> Tensor:
-    """Layers on every row of (B, N, F) joined with what all N have in common, (B, C) -> (B, N, width).
+    """Linear, LayerNorm and ReLU on every row of (B, N, F) joined with what all N have in common, (B, C).
 
-    The first layer's product with the common part is taken once and not N times.
+    The product with the common part is taken once and not N times. It is called for each question of a person, where
+    going through the modules takes as long as their arithmetic; so it does not.
+
+    Returns:
+        (B, N, width).
     """
-    first, *rest = layers
+    first, norm = layers[0], layers[1]
     assert isinstance(first, nn.Linear)
+    assert isinstance(norm, nn.LayerNorm)
     split = each.shape[2]
-    own, shared = functional.linear(each, first.weight[:, :split]), first.weight[:, split:]
-    encoded = own + functional.linear(common, shared, first.bias)[:, None]
-    for layer in rest:
-        encoded = layer(encoded)
-    return encoded
+    own = functional.linear(each, first.weight[:, :split])
+    shared = functional.linear(common, first.weight[:, split:], first.bias)
+    encoded = own + shared[:, None]
+    return torch.relu(torch.layer_norm(encoded, norm.normalized_shape, norm.weight, norm.bias, norm.eps))
