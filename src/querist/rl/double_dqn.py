@@ -110,7 +110,7 @@ def td_loss(values: Tensor, targets: Tensor, loss: Literal["huber", "squared"] =
     return measure(values, targets)
 
 
-@torch.no_grad()
+@torch.inference_mode()
 def action_values(network: nn.Module, moment: Moment) -> np.ndarray:
     """Values of all candidates of a step, in evaluation mode.
 
@@ -131,7 +131,7 @@ def action_values(network: nn.Module, moment: Moment) -> np.ndarray:
     values = network(state.float()[None], candidates.float(), mask)
     if was_training:
         network.train()
-    return values.masked_fill(~mask, -torch.inf).cpu().numpy()
+    return np.where(moment.mask, values.cpu().numpy(), np.float32(-np.inf))
 
 
 class DoubleDQN:
