@@ -80,8 +80,8 @@ def suited(card: PolicyCard, recipe: "Recipe") -> PolicyCard:
 
     A network that is tied to a number of neighbours refuses another one, when it is made a strategy.
     """
-    wanted = _changes(recipe, _learned(card.strategy))
     shared = agent(card.agent).offered(asdict(recipe.pairs))
+    wanted = _changes(recipe, _learned(card.strategy)) if shared else {}
     return replace(card, settings={**card.settings, **{key: wanted[key] for key in shared}})
 
 
