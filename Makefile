@@ -32,7 +32,7 @@ $(DOCS): $(READY)
 
 install: $(READY) ## make .venv and install querist into it
 
-demo: $(READY) ## compare strategies on scenes drawn for it, in about two minutes
+demo: $(READY) ## compare strategies on scenes drawn for it, in a few minutes
 	$(BIN)/querist demo
 
 test: $(DEV) ## the fast tests

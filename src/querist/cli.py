@@ -43,7 +43,7 @@ def _parser() -> Any:
 
 def _add_players(verb: Callable[[str, str], Any]) -> None:
     """The verbs that play: demo, compare, train, run."""
-    demo = verb("demo", "See it work in about two minutes on images drawn for it; needs no download.")
+    demo = verb("demo", "See it work in a few minutes on images drawn for it; needs no download.")
     demo.add_argument("which", type=str, nargs="?", default="regions", help="regions (segmentation), pose or reid")
     demo.add_argument("--out", type=str, default=None, help="the demo's folder (default: querist-demo[-WHICH])")
 

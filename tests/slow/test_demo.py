@@ -13,7 +13,7 @@ from querist.core.card import PolicyCard
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(bool(os.environ.get("QUERIST_SLOW_SAMPLE")), reason="two minutes: in the whole slow tier only")
+@pytest.mark.skipif(bool(os.environ.get("QUERIST_SLOW_SAMPLE")), reason="minutes: in the whole slow tier only")
 def test_the_demo_from_nothing(tmp_path):
     environment = os.environ | {"QUERIST_CACHE": str(tmp_path / "cache"), "COLUMNS": "120"}
     command = [sys.executable, "-m", "querist.cli", "demo", "--out", str(tmp_path / "demo")]
@@ -44,7 +44,7 @@ def test_the_demo_from_nothing(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(bool(os.environ.get("QUERIST_SLOW_SAMPLE")), reason="two minutes: in the whole slow tier only")
+@pytest.mark.skipif(bool(os.environ.get("QUERIST_SLOW_SAMPLE")), reason="minutes: in the whole slow tier only")
 def test_the_demo_about_pairs(tmp_path):
     environment = os.environ | {"QUERIST_CACHE": str(tmp_path / "cache"), "COLUMNS": "120"}
     command = [sys.executable, "-m", "querist.cli", "demo", "reid", "--out", str(tmp_path / "demo")]
@@ -61,7 +61,7 @@ def test_the_demo_about_pairs(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(bool(os.environ.get("QUERIST_SLOW_SAMPLE")), reason="two minutes: in the whole slow tier only")
+@pytest.mark.skipif(bool(os.environ.get("QUERIST_SLOW_SAMPLE")), reason="minutes: in the whole slow tier only")
 def test_the_demo_about_poses(tmp_path):
     environment = os.environ | {"QUERIST_CACHE": str(tmp_path / "cache"), "COLUMNS": "120"}
     command = [sys.executable, "-m", "querist.cli", "demo", "pose", "--out", str(tmp_path / "demo")]
