@@ -52,8 +52,7 @@ def load(
         progress: called with what is being done, images done, and images in all.
 
     Raises:
-        QueristError: if a split is missing, a file cannot be read or decoded, the cache cannot be written, or most
-            joints of a split cannot be pixels of their images.
+        QueristError: if a split is missing, a file cannot be read, the cache not be written, or joints are no pixels.
         ValueError: if the size is not positive.
     """
     if size < 1:
@@ -72,10 +71,9 @@ def load(
     rows = np.concatenate(picked) if picked else np.zeros(0, dtype=np.int64)
     scale, offset = _frames(found, rows, size)
     joints = (found.joints[rows] - offset[:, None]) / scale[:, None]
-    if found.depth is None:
-        for split in wanted:
-            here = found.split_of[rows] == split
-            _check_places(found, rows[here], joints[here], size)
+    for split in wanted if found.depth is None else ():
+        here = found.split_of[rows] == split
+        _check_places(found, rows[here], joints[here], size)
     names = tuple(found.names[row] for row in rows)
     return PoseData(
         names, tuple(images), joints.astype(np.float32), found.visible[rows], found.skeleton, scale, offset,
