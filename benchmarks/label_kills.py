@@ -13,6 +13,7 @@ import argparse
 import hashlib
 import json
 import platform
+import re
 import sqlite3
 import sys
 import tempfile
@@ -25,12 +26,20 @@ sys.path.insert(0, str(HERE.parent / "tests"))
 
 from slow.label_harness import answered, ended, replayed  # noqa: E402 (the tests hold the victim)
 
-_PLAYED = ("annotate", "core", "pairs", "rl", "nn", "kernels", "agents/dral", "tasks/reid")
+SOURCES = HERE.parent / "src" / "querist"
+_PLAYED = ("annotate", "core", "pairs", "rl", "nn", "agents/dral", "tasks/reid")
+_KERNEL = re.compile(r"querist\.kernels\.(\w+)")
 
 
 def fingerprint() -> str:
-    """16 hexadecimal digits over all code that is played: a verdict on two versions of it would be none."""
-    files = [file for part in _PLAYED for file in (HERE.parent / "src" / "querist" / part).rglob("*.py")]
+    """16 hexadecimal digits over all code that is played: a verdict on two versions of it would be none.
+
+    Of the kernels, those that the rest or one another name.
+    """
+    files = [file for part in _PLAYED for file in (SOURCES / part).rglob("*.py")]
+    for file in files:  # grows as it is gone through
+        kernels = (SOURCES / "kernels" / f"{name}.py" for name in sorted(set(_KERNEL.findall(file.read_text()))))
+        files += [kernel for kernel in kernels if kernel not in files]
     files += [
         *(HERE.parent / "tests" / "slow").glob("label_*.py"),
         HERE.parent / "tests" / "annotate" / "people_run.py",

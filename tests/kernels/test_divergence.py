@@ -157,19 +157,28 @@ def test_rows_sum_to_one_and_merging_changes_nothing(n, m, bins, fixed, seed):
 
 @pytest.mark.parametrize("span", [(0.0, LARGEST), None])
 def test_pieces_and_threads_change_no_digit(span, monkeypatch):
-    p, q = some(30, seed=5).float(), some(50, seed=6).float()
-    weights = torch.arange(1, 51)
+    p, q = some(200, seed=5).float(), some(50, seed=6).float()
+    assert len(p) > divergence._rows_of_block(len(q), 32, p.device)  # so that there is something to share out
+    weights = torch.arange(50) // 10
     whole = divergence_histograms(p, q, span=span, weights=weights)
     threads = torch.get_num_threads()
-    torch.set_num_threads(3 - min(threads, 2))
     try:
-        assert torch.equal(divergence_histograms(p, q, span=span, weights=weights), whole)
-        assert torch.get_num_threads() == 3 - min(threads, 2)
+        for other in (1, 2, 3):
+            torch.set_num_threads(other)
+            assert torch.equal(divergence_histograms(p, q, span=span, weights=weights), whole)
+            assert torch.get_num_threads() == other
     finally:
         torch.set_num_threads(threads)
     monkeypatch.setattr(divergence, "_COUNTERS", 4 * 32)  # blocks of four rows
     monkeypatch.setattr(divergence, "_CACHE_CELLS", 28)  # pieces of seven references
     assert torch.equal(divergence_histograms(p, q, span=span, weights=weights), whole)
+
+
+def test_threads_take_tensors_of_inference_mode():
+    p, q = some(200, seed=5), some(50, seed=6)
+    expected = divergence_histograms(p, q)
+    with torch.inference_mode():
+        assert torch.equal(divergence_histograms(p.clone(), q.clone()), expected)
 
 
 def test_weights_need_not_be_whole():
