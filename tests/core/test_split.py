@@ -47,8 +47,19 @@ def test_a_subject_in_two_roles_is_named():
     Split(np.array([1, 5, 2, 5, 1])).check(pool)
     with pytest.raises(QueristError, match="'s1' is in the pool set and 's3' in the test set"):
         Split(np.array([1, 1, 2, 5, 1])).check(pool)
-    with pytest.raises(QueristError, match="'s4' is in the unused set"):  # not even beside the sources that nobody uses
-        Split(np.array([1, 5, 2, 5, 0])).check(pool)
+    with pytest.raises(QueristError, match="'s1' is in the unused set"):  # not even beside the sources that nobody uses
+        Split(np.array([1, 0, 2, 5, 1])).check(pool)
+    for measured in (Role.STATE, Role.REWARD, Role.TEST):
+        with pytest.raises(QueristError, match="the same subject"):
+            Split(np.array([measured, 5, 2, 5, 2])).check(pool)
+
+
+def test_a_subject_may_be_labelled_in_part():
+    pool = pool_of([0, 1, 2, 1, 0])
+    split = Split(np.array([2, 5, 0, 5, 1]))
+    split.check(pool)
+    assert split.sources(Role.START).tolist() == [0]
+    Split(np.array([0, 5, 0, 5, 1])).check(pool)
     with pytest.raises(ValueError, match="4 roles for 5 sources"):
         Split(np.array([1, 1, 1, 1])).check(pool)
 

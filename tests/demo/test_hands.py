@@ -1,3 +1,5 @@
+from collections import Counter
+
 import numpy as np
 import pytest
 
@@ -6,6 +8,7 @@ from querist.demo.hands_depth import sense
 from querist.demo.hands_figure import (
     _FINGER_LIMITS,
     _THUMB_LIMITS,
+    between,
     draw_bend,
     draw_hand,
     place_joints,
@@ -141,7 +144,45 @@ def test_the_seed_decides_and_more_images_change_none(tmp_path):
     assert not set(a.values()) & set(other.values())
 
 
-@pytest.mark.parametrize("change", [{"train": 0}, {"test": -1}, {"people": 1}])
+def test_frames_of_a_clip_are_alike_and_of_one_hand():
+    frames = [draw_view(0, 1, number, clip=(4, when)) for number, when in enumerate((0.1, 0.15, 0.9))]
+    other = draw_view(0, 1, 1, clip=(5, 0.15))
+    apart = [np.linalg.norm(view.joints - frames[0].joints, axis=1).mean() for view in (*frames, other)]
+    assert apart[0] == 0
+    assert 0 < apart[1] < 6  # mm
+    assert apart[1] < apart[2]
+    assert apart[1] < apart[3]
+    assert np.allclose(lengths(frames[0].joints), lengths(frames[2].joints))
+    assert not np.array_equal(frames[0].depth, frames[1].depth)
+
+
+def test_poses_between_two_keep_to_their_limits():
+    rng = stream(5)
+    first, last = draw_bend(rng), draw_bend(rng)
+    middle = between(first, last, 0.5)
+    assert np.array_equal(between(first, last, 0).fingers, first.fingers)
+    assert np.array_equal(between(first, last, 1).thumb, last.thumb)
+    assert np.allclose(middle.wrist, (first.wrist + last.wrist) / 2)
+
+
+def test_clips_are_subjects_of_many_lengths(tmp_path):
+    for name, train in (("few", 30), ("more", 40)):
+        write_hands(tmp_path / name, train, 2, people=5, clips=2)
+    found = read(tmp_path / "more")
+    clips = [subject for name, subject in zip(found.names, found.subjects, strict=True) if name.startswith("train")]
+    sizes = Counter(clips)
+    assert len(sizes) > 4
+    assert len(set(sizes.values())) > 2
+    assert all(
+        len({n.split("_")[0] for n, c in zip(found.names, clips, strict=False) if c == clip}) == 1 for clip in sizes
+    )
+    few, more = (
+        {path.name: path.read_bytes() for path in (tmp_path / name / "train").iterdir()} for name in ("few", "more")
+    )
+    assert few.items() <= more.items()
+
+
+@pytest.mark.parametrize("change", [{"train": 0}, {"test": -1}, {"people": 1}, {"clips": 0.5}])
 def test_impossible_numbers_are_refused(tmp_path, change):
     with pytest.raises(ValueError, match="images of"):
         write_hands(tmp_path / "hands", **({"train": 1, "test": 1} | change))

@@ -66,7 +66,9 @@ class Split:
         return hashlib.sha256(np.asarray(self.roles, dtype=np.uint8).tobytes()).hexdigest()[:16]
 
     def check(self, pool: Pool) -> None:
-        """No subject may serve in two roles: that would leak what is asked into what is measured.
+        """No subject may serve both to learn from and to measure: that would leak what is asked into what is measured.
+
+        Of one subject some images may be labelled from the start and others asked about, or left unused.
 
         Raises:
             QueristError: names the subject's sources and their roles.
@@ -74,14 +76,15 @@ class Split:
         if len(self.roles) != pool.source_count:
             raise ValueError(f"{len(self.roles)} roles for {pool.source_count} sources")
         subjects = pool.source_subjects
-        order = np.lexsort((self.roles, subjects))
+        serves = np.where(np.isin(self.roles, (Role.UNUSED, Role.START)), Role.POOL, self.roles)
+        order = np.lexsort((serves, subjects))
         same = subjects[order][1:] == subjects[order][:-1]
-        torn = np.flatnonzero(same & (np.asarray(self.roles)[order][1:] != np.asarray(self.roles)[order][:-1]))
+        torn = np.flatnonzero(same & (serves[order][1:] != serves[order][:-1]))
         if len(torn):
             a, b = int(order[torn[0]]), int(order[torn[0] + 1])
             roles = [Role(self.roles[s]).name.lower() for s in (a, b)]
             raise QueristError(
                 f"{pool.source_name(a)!r} is in the {roles[0]} set and {pool.source_name(b)!r} in the {roles[1]} set, "
                 "but both show the same subject",
-                "split by subject: all images of one subject take one role",
+                "split by subject: what is measured on shows others than what is asked about",
             )

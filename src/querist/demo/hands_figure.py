@@ -6,7 +6,7 @@ from thumb to little finger four each, from knuckle to tip.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -104,6 +104,11 @@ def draw_bend(stream: np.random.Generator, usual: float = 0.65) -> Bend:
     inward[0] = 1 - inward[0]
     wrist = np.clip(stream.normal(0, [0.3, 0.15]), [-0.9, -0.35], [0.9, 0.35])
     return Bend(fingers, np.clip(spread, -_SPREAD_LIMIT, _SPREAD_LIMIT), low + (high - low) * inward, wrist)
+
+
+def between(first: Bend, last: Bend, share: float) -> Bend:
+    """The pose on the way from one to another; it keeps within the limits that both keep within."""
+    return Bend(*((1 - share) * getattr(first, part.name) + share * getattr(last, part.name) for part in fields(Bend)))
 
 
 def place_joints(hand: Hand, bend: Bend) -> np.ndarray:

@@ -34,16 +34,19 @@ def test_three_to_six_to_one(size, sets):
     assert found.digest() != partitioned(outer, pool, 3, turn=1).digest()
 
 
-def test_a_partition_keeps_people_together():
-    pool = ColumnarPool([f"i{i}" for i in range(40)], subjects=np.arange(40) // 2)
+def test_a_partition_rewards_on_other_people_than_it_asks_about():
+    pool = ColumnarPool([f"i{i}" for i in range(40)], subjects=np.arange(40) // 4)
     found = partitioned(Split(np.full(40, Role.START, np.int8)), pool, 0)
     found.check(pool)
-    assert len(found.sources(Role.REWARD)) == 12
+    assert [len(found.sources(r)) for r in (Role.REWARD, Role.POOL, Role.START)] == [12, 24, 4]
+    people = [set(pool.source_subjects[found.sources(r)]) for r in (Role.REWARD, Role.POOL, Role.START)]
+    assert not people[0] & (people[1] | people[2])
+    assert people[1] & people[2]  # what is labelled is drawn image by image
 
 
 def test_too_few_labels_make_no_partition():
     pool = ColumnarPool([f"i{i}" for i in range(4)])
-    with pytest.raises(QueristError, match="4 labelled images or subjects cannot be divided"):
+    with pytest.raises(QueristError, match="4 labelled images of 4 subjects cannot be divided"):
         partitioned(Split(np.full(4, Role.START, np.int8)), pool, 0)
 
 

@@ -14,8 +14,9 @@ SHARES = (3, 6, 1)
 def partitioned(split: Split, pool: Pool, seed: int, turn: int = 0) -> Split:
     """The split of some games: the starting set, divided 3:6:1 into reward set, pool and labelled set.
 
-    By subject, so that no person or photograph is in two of them. Pool, reward and test set of the deployment take no
-    part: rewards cost no labels beyond the starting set.
+    The reward set by subject, so that it shows no person, photograph or clip that is asked about, as the test set does
+    not; the rest image by image, as a starting set is drawn. Pool, reward and test set of the deployment take no part:
+    rewards cost no labels beyond the starting set.
 
     Args:
         split: of the deployment; a start of everything labelled, where a team is trained again.
@@ -23,19 +24,25 @@ def partitioned(split: Split, pool: Pool, seed: int, turn: int = 0) -> Split:
         seed: draws; ``turn`` tells several partitions apart.
 
     Raises:
-        QueristError: too few subjects for three sets.
+        QueristError: too few subjects or images for three sets.
     """
     start = split.sources(Role.START)
     subjects = pool.source_subjects[start]
-    order = rng.generator(seed, "partition", turn).permutation(np.unique(subjects))
-    ends = np.rint(np.cumsum(SHARES) / sum(SHARES) * len(order)).astype(int)
-    if ends[0] < 1 or ends[1] <= ends[0] or ends[2] <= ends[1]:
+    stream = rng.generator(seed, "partition", turn)
+    order = stream.permutation(np.unique(subjects))
+    rewards, asked, labelled = SHARES
+    measured = np.isin(subjects, order[: round(len(order) * rewards / sum(SHARES))])
+    others = stream.permutation(start[~measured])
+    first = round(len(others) * labelled / (asked + labelled))
+    if not measured.any() or not 1 <= first < len(others):
         raise QueristError(
-            f"{len(order)} labelled images or subjects cannot be divided into reward set, pool and labelled set",
+            f"{len(start)} labelled images of {len(order)} subjects cannot be divided into reward set, pool and "
+            "labelled set",
             "label 10 or more for the start (problem.start)",
         )
     roles = np.full(len(split.roles), Role.UNUSED, dtype=np.int8)
     roles[split.sources(Role.STATE)] = Role.STATE
-    for role, begin, end in zip((Role.REWARD, Role.POOL, Role.START), (0, *ends), ends, strict=False):
-        roles[start[np.isin(subjects, order[begin:end])]] = role
+    roles[start[measured]] = Role.REWARD
+    roles[others[:first]] = Role.START
+    roles[others[first:]] = Role.POOL
     return Split(roles)

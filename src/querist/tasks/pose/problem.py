@@ -54,7 +54,7 @@ class PoseProblem(Problem):
         layout: a name of :data:`~querist.tasks.pose.layouts.READERS`, or ``auto``.
         test: the split of the final numbers (``val`` or ``test``); or so many images that are held out of ``train``,
             the same for all seeds, and a few more where they belong to the same people.
-        start: images that are labelled from the start.
+        start: images that are labelled from the start, whoever is on them.
         split_seed: draws the starting set; None: the run's own seed does. Policies that are trained on the starting set
             and deployed on several seeds need one split for all of them.
         measure: ``pck-torso``, ``pckh`` or ``mm``; see :class:`~querist.tasks.pose.measures.Metric`.
@@ -134,22 +134,28 @@ class PoseProblem(Problem):
         roles[train] = Role.POOL
         roles[train[~poses.known[train].any(axis=1)]] = Role.UNUSED  # there is nothing to reveal
         if isinstance(self.test, int):
-            self._take(poses, roles, Role.TEST, self.test, rng.generator(0, "held out"), data)
-        self._take(poses, roles, Role.START, self.start, rng.generator(seed, "split"), data)
+            self._hold_out(poses, roles, rng.generator(0, "held out"), data)
+        pool = np.flatnonzero(roles == Role.POOL)
+        if self.start >= len(pool):
+            raise self._nothing_left(data, len(pool), "start", self.start)
+        roles[rng.generator(seed, "split").permutation(pool)[: self.start]] = Role.START
         return Split(roles)
 
-    def _take(
-        self, poses: PoseData, roles: np.ndarray, role: Role, count: int, stream: np.random.Generator, data: Path
-    ) -> None:
-        """Give images of the pool a role, subject by subject, until there are ``count`` of them or just more."""
+    def _hold_out(self, poses: PoseData, roles: np.ndarray, stream: np.random.Generator, data: Path) -> None:
+        """Give images of the pool to the test set, subject by subject, until there are enough of them or just more."""
+        assert isinstance(self.test, int)
         pool = np.flatnonzero(roles == Role.POOL)
         subjects, which = np.unique(poses.source_subjects[pool], return_inverse=True)
         order = stream.permutation(len(subjects))
         sizes = np.cumsum(np.bincount(which, minlength=len(subjects))[order])
-        wanted = order[: int(np.searchsorted(sizes, count)) + 1] if count else order[:0]
-        if count >= len(pool) or len(wanted) >= len(subjects):
-            raise QueristError(
-                f"{data}: {len(pool)} images, of which {count} shall be the {role.name.lower()} set",
-                "lower problem.start or problem.test: something must be left to ask about",
-            )
-        roles[pool[np.isin(which, wanted)]] = role
+        wanted = order[: int(np.searchsorted(sizes, self.test)) + 1]
+        if self.test >= len(pool) or len(wanted) >= len(subjects):
+            raise self._nothing_left(data, len(pool), "test", self.test)
+        roles[pool[np.isin(which, wanted)]] = Role.TEST
+
+    @staticmethod
+    def _nothing_left(data: Path, images: int, role: str, count: int) -> QueristError:
+        return QueristError(
+            f"{data}: {images} images, of which {count} shall be the {role} set",
+            "lower problem.start or problem.test: something must be left to ask about",
+        )
