@@ -85,10 +85,11 @@ class Agent(ABC):
         """
         return
 
-    def scene(self, split: Split, pool: Pool, seed: int, turn: int) -> Split:
+    def scene(self, profile: str, changes: Mapping[str, Any], split: Split, pool: Pool, seed: int, turn: int) -> Split:
         """The split of some games: who of the starting set begins them, is asked about, and pays.
 
         Args:
+            profile: of the policy; ``changes`` of its settings.
             split: of the deployment; ``pool`` knows what belongs together.
             seed: draws; ``turn`` tells several ways apart.
         """

@@ -202,8 +202,9 @@ def _scene(
     """One way to divide the starting set, with a model trained on what begins the games from the untouched weights."""
     from querist.core.rehearsal import Scene
 
-    training, task, chosen = loaded.recipe.train, setup.task, agent(_learned(strategy).agent)
-    inner = chosen.scene(setup.split, setup.pool, number, turn)
+    training, task, what = loaded.recipe.train, setup.task, _learned(strategy)
+    chosen = agent(what.agent)
+    inner = chosen.scene(what.profile, _changes(loaded.recipe, what), setup.split, setup.pool, number, turn)
     given = inner.sources(Role.START)
     labels = Labels(given[:0], (), given)
     stream = rng.generator(number, "rehearsal", turn)

@@ -168,10 +168,10 @@ def doubling(folder, card, upto=None, budget=15, told=lambda _labelled: None):
     task = ToyPoses()
     bought = LabelsBought(Again(task.snapshot(), 2, 5, 5, 2))
 
-    def rehearse(game, stages):
+    def rehearse(game, stages, chosen):
         labels = game.view.labels()
         told(len(labels.units) + len(labels.given))
-        return bought(game, stages)
+        return bought(game, stages, chosen)
 
     policy = MatalPolicy(card, rehearse)
     eyes = policy.own_featuriser(task)

@@ -62,14 +62,14 @@ def bought(tmp_path):
 
 def test_a_stage_holds_all_labels_and_nothing_else(bought, tmp_path):
     game, untouched = bought
-    stage = LabelsBought(Again(untouched, 3, 5, 5, 2))(game, tmp_path)
+    stage = LabelsBought(Again(untouched, 3, 5, 5, 2))(game, tmp_path, SOUND)
     labelled = set(range(34, 54)) | {int(u) for u in game.view.labels().units}
     assert set(stage.outer.sources(Role.START).tolist()) == labelled
     assert len(stage.scenes) == 3
     for scene in stage.scenes:
         used = np.flatnonzero(scene.inner.roles)
         assert set(used.tolist()) == labelled
-        assert [len(scene.inner.sources(r)) for r in (Role.REWARD, Role.POOL, Role.START)] == [10, 19, 3]
+        assert [len(scene.inner.sources(r)) for r in (Role.REWARD, Role.POOL, Role.START)] == [10, 13, 9]
     assert len({scene.inner.digest() for scene in stage.scenes}) == 3
 
 
@@ -84,7 +84,7 @@ def test_each_partition_begins_with_a_model_of_its_own_labels(bought, tmp_path, 
         return fit(self, labels, **rest)
 
     monkeypatch.setattr(ToyPoses, "fit", noted)
-    stage = LabelsBought(Again(untouched, 2, 5, 5, 2))(game, tmp_path)
+    stage = LabelsBought(Again(untouched, 2, 5, 5, 2))(game, tmp_path, SOUND)
     for scene, (labels, weights, phase) in zip(stage.scenes, fitted, strict=True):
         known = set(labels.given.tolist()) | set(game.pool.sources(labels.units)[:, 0].tolist())
         assert known == set(scene.inner.sources(Role.START).tolist())
@@ -104,4 +104,4 @@ def test_labels_of_people_cannot_be_played_on_yet(bought, tmp_path):
 
     game.oracle = Person()
     with pytest.raises(QueristError, match="not yet on those of people"):
-        LabelsBought(Again(untouched, 2, 5, 5, 2))(game, tmp_path)
+        LabelsBought(Again(untouched, 2, 5, 5, 2))(game, tmp_path, SOUND)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from querist.agents.matal.config import SOUND
 from querist.agents.matal.network import TeamQ
-from querist.agents.matal.team import build_team, choose, contexts
+from querist.agents.matal.team import _dealt, build_team, choose, contexts
 from querist.core.observation import Field, Schema
 from querist.errors import QueristError
 from querist.nn.runtime import seeded
@@ -179,6 +179,15 @@ def test_sharing_is_having_the_same_parameters():
     taken = torch.from_numpy(rows[first.places])[:, None]
     known = contexts(taken, SOUND)
     torch.testing.assert_close(shared(torch.zeros(1, 9), taken, known), own(torch.zeros(1, 9), taken, known))
+
+
+@pytest.mark.parametrize(("hand", "held"), [(2, [2, 2, 2]), (12, [3, 3, 3]), (0, [3, 3, 3])])
+def test_a_hand_holds_at_most_so_many(hand, held):
+    hands = _dealt(9, 3, hand, np.random.default_rng(5))
+    assert [int((hands == m).sum()) for m in range(3)] == held
+    assert int((hands == -1).sum()) == 9 - sum(held)
+    found = choose(a_team(), replace(SOUND, hand=hand), state(), candidates(9), 3, rng=np.random.default_rng(5)).places
+    assert hands[found].tolist() == [0, 1, 2]
 
 
 def test_candidates_are_dealt_out_and_each_agent_chooses_from_its_hand():

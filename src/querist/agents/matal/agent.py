@@ -84,8 +84,9 @@ class MatalAgent(Agent):
             )
         task.evaluate(partitioned(split, task.pool, seed=0).sources(Role.REWARD))
 
-    def scene(self, split: Split, pool: Pool, seed: int, turn: int) -> Split:
-        return partitioned(split, pool, seed, turn)
+    def scene(self, profile: str, changes: Mapping[str, Any], split: Split, pool: Pool, seed: int, turn: int) -> Split:
+        chosen = config.settings(profile, changes)
+        return partitioned(split, pool, seed, turn, chosen.reward_share, chosen.labelled_share)
 
     def policy(self, card: PolicyCard, again: Again | None = None) -> Policy:
         return MatalPolicy(card, None if again is None else LabelsBought(again))

@@ -12,6 +12,10 @@ class Matal:
     """The numbers of one way to train and to play (ALGORITHMS 2.2 to 2.5 and 2.10).
 
     Args:
+        reward_share: how much of the starting set the games are paid by; ``labelled_share`` how much of it is labelled
+            when they begin. The rest is their pool. Printed is 3:6:1. What an image is worth changes with what is
+            known: in the games of a tenth, images like many others are worth most, whereas deployments begin where
+            these are known already.
         labelled_side: whose poses stand for what is labelled in the novelties: the labeller's, or the model's
             ``estimated`` ones.
         gap: how the discrepancies of the state are computed: ``exact``, quadratic in the pool, or with
@@ -36,13 +40,16 @@ class Matal:
         reward: ``metric``: a step's rise of the metric, which the team is paid together, as printed. ``influence``:
             each agent is paid what the label of its own image is worth on the reward set, to first order (see
             :class:`~querist.core.reward.InfluenceGain`). ``marginal``: what it is worth beside those chosen before it,
-            so that a team learns not to choose the same twice. No bootstrap with either. A rise of the metric drowns
+            so that a team could learn not to choose the same twice; teams paid so chose worse. No bootstrap with either. A rise of the metric drowns
             in the noise of the reward set, and says nothing about one image of twenty.
         reduction: the team's value is the ``sum`` of its agents' values, or their ``mean``, which keeps its scale
             whatever N is.
         offer: ``all``: every agent chooses from all candidates, so that those who think alike choose alike. ``dealt``:
             candidates are dealt out among the agents at random in every step, and each chooses from its own hand, as
             each question of RALIS has a pool of its own.
+        hand: at most so many candidates are dealt to an agent, others to nobody; 0: all are dealt. As many as in the
+            games, so that a team that learned to choose one of a dozen need not choose one of hundreds, where the
+            largest value is that of the oddest image.
         candidates: at most so many images are offered per step of a deployment, a uniform subset of the pool; 0: all.
         episodes: games of the ordinary training, or of the adaptation behind meta-learning.
         steps: questions of N images in a game (T).
@@ -74,6 +81,8 @@ class Matal:
         check_games: games played at the end against chance, for the card.
     """
 
+    reward_share: float = 0.3
+    labelled_share: float = 0.3
     labelled_side: Literal["truth", "estimated"] = "truth"
     gap: Literal["exact", "random_features"] = "random_features"
     frequencies: int = 1024
@@ -88,13 +97,14 @@ class Matal:
     parameters: Literal["own", "shared"] = "shared"
     first_width: int = 128
     second_width: int = 64
-    reward: Literal["metric", "influence", "marginal"] = "marginal"
+    reward: Literal["metric", "influence", "marginal"] = "influence"
     reduction: Literal["sum", "mean"] = "mean"
     offer: Literal["all", "dealt"] = "dealt"
+    hand: int = 12
     candidates: int = 10_000
-    episodes: int = 100
-    steps: int = 8
-    warm_up: int = 8
+    episodes: int = 200
+    steps: int = 4
+    warm_up: int = 16
     gamma: float = 0.0
     selector: Literal["online", "target"] = "online"
     standardise_returns: bool = True
@@ -103,7 +113,7 @@ class Matal:
     batch: int = 16
     replay: int = 1000
     learning_rate: float = 1e-3
-    weight_decay: float = 0.1
+    weight_decay: float = 1.0
     clip: float = 10.0
     target_every: int = 5
     epsilon_first: float = 0.9
@@ -128,8 +138,8 @@ class Matal:
             )
         }
         rules |= {
-            "candidates, replay, meta_episodes and check_games are not negative": min(
-                self.candidates, self.replay, self.meta_episodes, self.check_games
+            "hand, candidates, replay, meta_episodes and check_games are not negative": min(
+                self.hand, self.candidates, self.replay, self.meta_episodes, self.check_games
             )
             >= 0,
             "without: appearance leaves out what is seen; where it is unseen, compare with appearance: seen": (
@@ -137,6 +147,9 @@ class Matal:
             ),
             "team: no_context needs parameters: own, or offer: dealt; with neither it is team: top": (
                 self.team != "no_context" or self.parameters == "own" or self.offer == "dealt"
+            ),
+            "reward_share and labelled_share are positive and leave something to ask about": (
+                min(self.reward_share, self.labelled_share) > 0 and self.reward_share + self.labelled_share < 1
             ),
             "gamma is in [0, 1]": 0 <= self.gamma <= 1,
             "the influence pays each agent by itself, with gamma 0": self.reward == "metric" or self.gamma == 0,
@@ -167,6 +180,7 @@ class Matal:
 SOUND = Matal()
 
 FAITHFUL = Matal(
+    labelled_share=0.1,
     gap="exact",
     edges="fixed",
     appearance="seen",
@@ -174,6 +188,8 @@ FAITHFUL = Matal(
     offer="all",
     reduction="sum",
     candidates=0,
+    episodes=100,
+    steps=8,
     warm_up=1,
     gamma=0.9,
     standardise_returns=False,

@@ -7,12 +7,11 @@ from querist.core.pool import Pool
 from querist.core.split import Role, Split
 from querist.errors import QueristError
 
-SHARES = (3, 6, 1)
-"""Reward set : pool of the games : labelled when they begin."""
 
-
-def partitioned(split: Split, pool: Pool, seed: int, turn: int = 0) -> Split:
-    """The split of some games: the starting set, divided 3:6:1 into reward set, pool and labelled set.
+def partitioned(
+    split: Split, pool: Pool, seed: int, turn: int = 0, rewards: float = 0.3, labelled: float = 0.1
+) -> Split:
+    """The split of some games: the starting set, divided into reward set, pool and labelled set; 3:6:1 as printed.
 
     The reward set by subject, so that it shows no person, photograph or clip that is asked about, as the test set does
     not; the rest image by image, as a starting set is drawn. Pool, reward and test set of the deployment take no part:
@@ -22,6 +21,7 @@ def partitioned(split: Split, pool: Pool, seed: int, turn: int = 0) -> Split:
         split: of the deployment; a start of everything labelled, where a team is trained again.
         pool: knows what belongs together.
         seed: draws; ``turn`` tells several partitions apart.
+        rewards: share of the reward set; ``labelled`` of what is labelled when the games begin.
 
     Raises:
         QueristError: too few subjects or images for three sets.
@@ -30,10 +30,9 @@ def partitioned(split: Split, pool: Pool, seed: int, turn: int = 0) -> Split:
     subjects = pool.source_subjects[start]
     stream = rng.generator(seed, "partition", turn)
     order = stream.permutation(np.unique(subjects))
-    rewards, asked, labelled = SHARES
-    measured = np.isin(subjects, order[: round(len(order) * rewards / sum(SHARES))])
+    measured = np.isin(subjects, order[: round(len(order) * rewards)])
     others = stream.permutation(start[~measured])
-    first = round(len(others) * labelled / (asked + labelled))
+    first = round(len(others) * labelled / (1 - rewards))
     if not measured.any() or not 1 <= first < len(others):
         raise QueristError(
             f"{len(start)} labelled images of {len(order)} subjects cannot be divided into reward set, pool and "

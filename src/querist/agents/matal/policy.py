@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from querist.agents.matal.config import kept
+from querist.agents.matal.config import Matal, kept
 from querist.agents.matal.features import MatalFeaturiser, schema
 from querist.agents.matal.games import moment, team_pool
 from querist.agents.matal.network import TeamQ
@@ -32,8 +32,8 @@ TEAM, INITIAL, CALIBRATION = "team", "initial", "calibration"
 """Prefixes of a card's tensors: the team that plays, the initialisation from which it is trained again, what is
 frozen. Without meta-learning there is no initialisation of its own."""
 
-Rehearse = Callable[[Game, Path], Stage]
-"""(the deployment, an empty folder) -> where games can be played on all labels bought so far."""
+Rehearse = Callable[[Game, Path, Matal], Stage]
+"""(the deployment, an empty folder, the team's settings) -> where games can be played on all labels bought so far."""
 
 
 class MatalPolicy(Policy):
@@ -110,7 +110,7 @@ class MatalPolicy(Policy):
         team = self._built(INITIAL if any(name.startswith(INITIAL) for name in self.card.tensors) else TEAM)
         try:
             with tempfile.TemporaryDirectory() as folder:
-                stage = self.rehearse(game, Path(folder))
+                stage = self.rehearse(game, Path(folder), self.settings)
                 eyes = self.own_featuriser(stage.task)
                 log = retrained(team, stage, eyes, self.settings, int(rng.integers(2**62)), self.card.control)
         finally:

@@ -75,8 +75,11 @@ class LabelsBought:
 
     again: Again
 
-    def __call__(self, game: Game, folder: Path) -> Stage:
+    def __call__(self, game: Game, folder: Path, settings: Matal) -> Stage:
         """The stage; the task is left as the last partition's model, to be restored by the caller.
+
+        Args:
+            game: the deployment; ``folder`` an empty one; ``settings`` of the team, how it divides what is labelled.
 
         Raises:
             QueristError: people answer, whose labels games cannot be played on yet.
@@ -92,17 +95,18 @@ class LabelsBought:
         roles[labels.given] = Role.START
         roles[game.pool.sources(labels.units)[:, 0]] = Role.START
         outer = Split(roles)
-        scenes = tuple(self._scene(game, labels, outer, turn) for turn in range(self.again.scenes))
+        scenes = tuple(self._scene(game, labels, outer, settings, turn) for turn in range(self.again.scenes))
         return Stage(folder, game.pool, outer, scenes, 1, game.batch, self.again.update)
 
-    def _scene(self, game: Game, labels: Labels, outer: Split, turn: int) -> Scene:
+    def _scene(self, game: Game, labels: Labels, outer: Split, settings: Matal, turn: int) -> Scene:
         task, seed = game.task, game.seed
-        inner = partitioned(outer, game.pool, seed, turn + 1_000 * len(labels.units))  # fresh ones at each retraining
+        turn += 1_000 * len(labels.units)  # fresh partitions at each retraining
+        inner = partitioned(outer, game.pool, seed, turn, settings.reward_share, settings.labelled_share)
         known = inner.sources(Role.START)
         mine = np.isin(game.pool.sources(labels.units)[:, 0], known)
         answers = tuple(answer for answer, own in zip(labels.answers, mine, strict=True) if own)
         these = Labels(labels.units[mine], answers, labels.given[np.isin(labels.given, known)])
-        stream = game.stream("retrain", turn + 1_000 * len(labels.units))
+        stream = game.stream("retrain", turn)
         task.restore(self.again.untouched)
         task.fit(these, new=these, steps=self.again.start, phase="start", rng=stream)
         if not self.again.rehearsal or not (task.can(Rehearses) and isinstance(task, Rehearses)):

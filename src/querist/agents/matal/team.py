@@ -54,15 +54,15 @@ def choose(
         state: (Fs,); ``candidates`` (n, F), all of them free.
         k: how many; with agents of their own at most as many as there are agents.
         draw: see :data:`Draw`; None: always greedy.
-        rng: deals the candidates out, where they are dealt; None: every agent sees them all. The one agent of ``top``
+        rng: deals the candidates out, where they are dealt; None: every agent sees them all. An agent that is alone
             sees them all in any case: its k best of k hands would not be its k best.
     """
     scores = team.scorer(torch.from_numpy(state))
     rows = team.candidate_standardiser(torch.from_numpy(candidates))
     k = min(k, len(rows))
     free = torch.ones(len(rows), dtype=torch.bool)
-    dealt = settings.offer == "dealt" and settings.team != "top"
-    hands = _dealt(len(rows), k, rng) if dealt and rng is not None else None
+    dealt = settings.offer == "dealt" and settings.team in ("context", "no_context")
+    hands = _dealt(len(rows), k, settings.hand, rng) if dealt and rng is not None else None
     taken, values = np.zeros(k, dtype=np.int64), np.full(k, np.nan)
     earlier = torch.zeros(rows.shape[1])
     nothing = torch.zeros_like(earlier)
@@ -81,9 +81,10 @@ def choose(
     return Choice(taken, values)
 
 
-def _dealt(count: int, k: int, rng: np.random.Generator) -> Tensor:
-    """(n,) whose hand each candidate is in; hands differ in size by one at most."""
-    return torch.from_numpy(rng.permutation(count) % max(1, k))
+def _dealt(count: int, k: int, hand: int, rng: np.random.Generator) -> Tensor:
+    """(n,) whose hand each candidate is in, -1 for nobody's; hands differ in size by one at most."""
+    order = rng.permutation(count)
+    return torch.from_numpy(np.where(order < (k * hand or count), order % max(1, k), -1))
 
 
 def contexts(actions: Tensor, settings: Matal) -> Tensor:
