@@ -40,8 +40,9 @@ class Matal:
         reward: ``metric``: a step's rise of the metric, which the team is paid together, as printed. ``influence``:
             each agent is paid what the label of its own image is worth on the reward set, to first order (see
             :class:`~querist.core.reward.InfluenceGain`). ``marginal``: what it is worth beside those chosen before it,
-            so that a team could learn not to choose the same twice; teams paid so chose worse. No bootstrap with either. A rise of the metric drowns
-            in the noise of the reward set, and says nothing about one image of twenty.
+            so that a team could learn not to choose the same twice; teams paid so chose worse. No bootstrap with
+            either. A rise of the metric drowns in the noise of the reward set, and says nothing about one image of
+            twenty.
         reduction: the team's value is the ``sum`` of its agents' values, or their ``mean``, which keeps its scale
             whatever N is.
         offer: ``all``: every agent chooses from all candidates, so that those who think alike choose alike. ``dealt``:
