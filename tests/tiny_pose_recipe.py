@@ -9,7 +9,7 @@ from tiny_pose_task import LIMB, limbs
 TRAINING = {"batch": 4, "optimiser": {"name": "adamw", "lr": 1e-3}}
 TEAM = {
     "episodes": 1, "steps": 2, "warm_up": 1, "meta": "none", "frequencies": 16, "landmarks": 8, "bins": 4,
-    "check_games": 0, "first_width": 8, "second_width": 4, "batch": 2, "replay": 9,
+    "check_games": 0, "first_width": 8, "second_width": 4, "batch": 2, "replay": 9, "labelled_share": 0.1,
 }  # fmt: skip
 POSES = {
     "problem": {
