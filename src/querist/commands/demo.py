@@ -36,7 +36,7 @@ DEMOS = {
     "pose": Demo(
         "demo-pose",
         "First a team of agents learns which people to choose (half a minute): it plays games with those who are "
-        "labelled from the start, and each agent is paid by what its choice teaches beside the others'. Then each "
+        "labelled from the start, and each agent is paid by what its choice teaches. Then each "
         "strategy, the team among them, buys the joints of other people for a small pose network, on the same seeds "
         "and from the same start; at every budget the network is trained anew and tested.",
     ),

@@ -121,12 +121,7 @@ def write_hands(
             f"{train} and {test} images of {people} people, clips of {clips}: there must be one to learn from, two "
             "people, and an image in a clip"
         )
-    tested = max(people // 5, 1)
-    films: list[tuple[int, float] | None] = [None] * train
-    if clips is not None:
-        films = [*_films(train, clips, seed)]
-    plan = [("train", i, tested + (film[0] if film else i) % (people - tested), film) for i, film in enumerate(films)]
-    plan += [("test", i, i % tested, None) for i in range(test)]
+    plan = _plan(train, test, people, seed, clips)
     frames: list[Mapping[str, object]] = []
     with writing_folder(root, "the images of hands") as partial:
         for done, (split, number, person, clip) in enumerate(plan, start=1):
@@ -144,6 +139,16 @@ def write_hands(
         (partial / "camera.json").write_text(json.dumps(camera), encoding="utf-8")
         (partial / "skeleton.json").write_text(HAND21.to_json(), encoding="utf-8")
         (partial / "joints.json").write_text(json.dumps({"frames": frames}), encoding="utf-8")
+
+
+def _plan(
+    train: int, test: int, people: int, seed: int, clips: float | None
+) -> list[tuple[str, int, int, tuple[int, float] | None]]:
+    """(split, number in it, person, place in a clip) of every image."""
+    tested = max(people // 5, 1)
+    films = [None] * train if clips is None else _films(train, clips, seed)
+    plan = [("train", i, tested + (film[0] if film else i) % (people - tested), film) for i, film in enumerate(films)]
+    return plan + [("test", i, i % tested, None) for i in range(test)]
 
 
 def _films(images: int, clips: float, seed: int) -> list[tuple[int, float]]:

@@ -72,9 +72,9 @@ def divergence_histograms(
     """For each row of p the histogram of KL(p_i ‖ q_j) over all j (ALGORITHMS 1.3).
 
     The (n, m) scores never exist together, nor does a row of them. Pieces that stay in the cache come out of a
-    matrix product into which the place and the width of the bins are folded; ``_count`` counts them. On a CPU each of
-    torch's threads takes a block of rows at a time; the blocks are the same for any number of threads, and so is the
-    result, to the bit. ``span=None`` needs the product twice.
+    matrix product into which the place and the width of the bins are folded; ``_count`` counts them. On a CPU each
+    thread takes a block of rows at a time; the blocks, and so the bits, are the same for any number of threads.
+    ``span=None`` needs the product twice.
 
     References that are equal cost once when :func:`merge_duplicates` goes before. Where even that is too much, a random
     sample of the references stands for all: see :func:`subsample_bound`.
@@ -102,14 +102,11 @@ def divergence_histograms(
     if len(p) == 0 or len(q) == 0:
         return p.new_zeros(len(p), bins, dtype=torch.float32)
     wide = _wider(p, q)
-    p, dtype = p.to(wide), wide if span is None else torch.float32
-    log_q = q.to(wide).log().to(dtype)
-    parts = _by_weight(log_q, None if weights is None else _checked_weights(weights, q))
+    p, log_q = p.to(wide), q.to(wide).log().to(wide if span is None else torch.float32)
+    parts = _by_weight(log_q, weights)
 
     def histograms(rows: Tensor) -> Tensor:
-        own, per_nat = _in_bins(_row_term(rows), rows, log_q, bins, span)
-        own, rows = own.to(dtype), (rows * per_nat[:, None]).to(dtype)
-        counts = torch.stack([_count(own, rows, part, bins, weight) for part, weight in parts]).sum(dim=0)
+        counts = _counts_of_rows(rows, log_q, parts, bins, span)
         return (counts / counts.sum(dim=1, keepdim=True)).float()
 
     return torch.cat(_side_by_side(histograms, p.split(_rows_of_block(len(q), bins, p.device))))
@@ -212,6 +209,19 @@ def _in_bins(
     return (own - span[0]) * per_nat, per_nat
 
 
+def _counts_of_rows(
+    rows: Tensor,
+    log_q: Tensor,
+    parts: list[tuple[Tensor, Tensor | None]],
+    bins: int,
+    span: tuple[float, float] | None,
+) -> Tensor:
+    """Counts (n, bins) of a block of rows of p, over all references; ``parts`` are these by :func:`_by_weight`."""
+    own, per_nat = _in_bins(_row_term(rows), rows, log_q, bins, span)
+    own, rows = own.to(log_q.dtype), (rows * per_nat[:, None]).to(log_q.dtype)
+    return torch.stack([_count(own, rows, part, bins, weight) for part, weight in parts]).sum(dim=0)
+
+
 def _count(own: Tensor, p: Tensor, log_q: Tensor, bins: int, weights: Tensor | None) -> Tensor:
     """Counts (n, bins) float64 of the scores ``own_i - p_i · log q_j`` in units of bins.
 
@@ -260,18 +270,14 @@ def _check_bins(bins: int, span: tuple[float, float] | None) -> None:
         raise ValueError(f"span must be 0 <= lower < upper, got {span}")
 
 
-def _checked_weights(weights: Tensor, q: Tensor) -> Tensor:
-    if weights.shape != q.shape[:1]:
-        raise ValueError(f"weights must be ({len(q)},), got {tuple(weights.shape)}")
-    if bool((weights < 0).any()) or not float(weights.sum()) > 0:
-        raise ValueError("weights must not be negative and must not sum to zero")
-    return weights.to(torch.float64)
-
-
 def _by_weight(log_q: Tensor, weights: Tensor | None) -> list[tuple[Tensor, Tensor | None]]:
     """References that stand for one each, without weights because counting is faster then, and the others with them."""
     if weights is None:
         return [(log_q, None)]
-    once = weights == 1
+    if weights.shape != log_q.shape[:1]:
+        raise ValueError(f"weights must be ({len(log_q)},), got {tuple(weights.shape)}")
+    if bool((weights < 0).any()) or not float(weights.sum()) > 0:
+        raise ValueError("weights must not be negative and must not sum to zero")
+    once, weights = weights == 1, weights.to(torch.float64)
     parts = [(log_q[once], None), (log_q[~once], weights[~once])]
     return [(part, weight) for part, weight in parts if len(part)]
