@@ -19,7 +19,7 @@ from torch import Tensor
 
 from querist.agents.matal import config
 from querist.agents.matal.features import MatalFeaturiser
-from querist.agents.matal.network import TeamQ
+from querist.agents.matal.network import LayersQ
 from querist.agents.matal.spaces import APPEARANCE, FIELDS, POSE, Seen, Spaces, calibrate
 from querist.agents.matal.team import choose
 from querist.core.answers import Labels
@@ -219,7 +219,7 @@ def team(quick: bool) -> tuple[str, Case]:
     rows, state = torch.randn(images, width, generator=generator), torch.randn(states, generator=generator)
     settings = config.settings("sound")
     with seeded(0):
-        net = TeamQ(agents, states, width, settings.first_width, settings.second_width)
+        net = LayersQ(agents, states, width, settings.first_width, settings.second_width)
     net.set_standardiser(torch.randn(100, states, generator=generator), rows)
 
     @torch.no_grad()

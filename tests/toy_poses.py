@@ -85,10 +85,6 @@ class ToyPoses(Task):
         errors = x @ self.weights - np.array([np.ravel(a) for a in answers]).reshape(len(units), 2 * JOINTS)
         return np.einsum("ni,ij,nj->n", x, slope, errors).astype(np.float32)
 
-    def marginal_influence(self, units, answers, sources):
-        """Not the truth, but it depends on the order."""
-        return self.influence(units, answers, sources) / (1 + np.arange(len(units), dtype=np.float32))
-
     def snapshot(self):
         return {"weights": self.weights.copy()}
 

@@ -122,24 +122,6 @@ class EstimatesInfluence(Protocol):
 
 
 @runtime_checkable
-class EstimatesMarginalInfluence(Protocol):
-    """A task that can tell what labels are worth beside each other: of two that teach the same, the second little."""
-
-    def marginal_influence(self, units: np.ndarray, answers: Sequence[np.ndarray], sources: np.ndarray) -> np.ndarray:
-        """How much the loss on labelled sources would fall with each unit, after those before it were learned from.
-
-        Args:
-            units: (n,), in the order in which they were chosen.
-            answers: theirs.
-            sources: labelled ones, by which it is measured.
-
-        Returns:
-            (n,) float32 on a scale of the model's own; larger is better.
-        """
-        ...
-
-
-@runtime_checkable
 class EstimatesDeepInfluence(Protocol):
     """A task that can tell what single labels are worth to more of its model than the last layer."""
 

@@ -8,18 +8,17 @@ from typing import Literal
 
 import numpy as np
 
-from querist.core.capabilities import EstimatesDeepInfluence, EstimatesInfluence, EstimatesMarginalInfluence
+from querist.core.capabilities import EstimatesDeepInfluence, EstimatesInfluence
 from querist.core.evaluation import Evaluation, paired_difference
 from querist.core.split import Role
 from querist.core.step import Game, Outcome
 from querist.core.task import Task
 from querist.errors import QueristError
 
-Influence = Literal["influence", "deep_influence", "marginal_influence"]
+Influence = Literal["influence", "deep_influence"]
 _ESTIMATES: Mapping[Influence, type] = {
     "influence": EstimatesInfluence,
     "deep_influence": EstimatesDeepInfluence,
-    "marginal_influence": EstimatesMarginalInfluence,
 }
 
 
@@ -102,8 +101,7 @@ class InfluenceGain(MetricGain):
     Args:
         scale: see :class:`MetricGain`.
         evaluate_first: likewise.
-        kind: of what each answer was worth: alone (``influence``, ``deep_influence``), or after those before it
-            (``marginal_influence``); see the capabilities of these names.
+        kind: of what each answer was worth; see the capabilities of these names.
     """
 
     def __init__(self, scale: float = 1.0, evaluate_first: bool = True, kind: Influence = "influence") -> None:

@@ -123,8 +123,8 @@ def test_the_untrained_control_has_the_first_weights_of_the_policy(tmp_path, mon
     for name, weights in first[0].items():
         assert torch.equal(weights, first[1][name])
         np.testing.assert_array_equal(card.tensors[f"team/{name}"], weights.half().numpy())
-    assert card.tensors["team/last"].any()  # it has preferences
-    assert not np.array_equal(trained.tensors["team/second"], card.tensors["team/second"])
+    assert card.tensors["team/slope"].any()  # it has preferences
+    assert not np.array_equal(trained.tensors["team/slope"], card.tensors["team/slope"])
 
 
 def test_each_rule_that_a_stage_may_break(tmp_path):
@@ -153,7 +153,7 @@ def test_a_card_is_refused_by_another_body_or_batch(tmp_path):
     with pytest.raises(QueristError, match="was trained on schema"):
         policy.check(other)
     with pytest.raises(QueristError, match="do not fit together"):
-        MatalPolicy(dataclasses.replace(card, settings={**card.settings, "first_width": 9}))
+        MatalPolicy(dataclasses.replace(card, settings={**card.settings, "network": "layers"}))
 
 
 # Training again -------------------------------------------------------------------------------------------------------
@@ -188,7 +188,7 @@ def test_the_team_is_trained_again_when_the_labels_have_doubled(tmp_path):
     asked, policy, _ = doubling(tmp_path / "run", card)
     assert len(set(asked)) == 15
     assert policy.snapshot()["trained_on"] == 22  # 10 given; 19 after three steps, 22 after four
-    assert not torch.equal(policy.team.second, MatalPolicy(card).team.second)
+    assert not torch.equal(policy.team.slope, MatalPolicy(card).team.slope)
     untrained = a_card(tmp_path / "control", control="untrained")
     _, policy, _ = doubling(tmp_path / "again", untrained)
     assert policy.snapshot() == {}
@@ -201,7 +201,7 @@ def test_a_run_that_was_stopped_goes_on_with_the_team_it_had(tmp_path):
         assert doubling(tmp_path / f"stopped{stop}", card, upto=stop) is None
         again, resumed, other = doubling(tmp_path / f"stopped{stop}", card)
         assert again == whole
-        assert torch.equal(policy.team.second, resumed.team.second)
+        assert torch.equal(policy.team.slope, resumed.team.slope)
         np.testing.assert_array_equal(weights["weights"], other["weights"])
 
 
@@ -209,7 +209,7 @@ def test_a_run_that_was_stopped_goes_on_with_the_team_it_had(tmp_path):
 def learned(tmp_path_factory):
     """A card with a meta-initialisation, which shall be trained again with half of three games."""
     card = a_card(tmp_path_factory.mktemp("learned"), changes={"episodes": 3, "retrain_share": 0.5})
-    start, played = (from_tensors(card.tensors, prefix)["second"] for prefix in (INITIAL, TEAM))
+    start, played = (from_tensors(card.tensors, prefix)["slope"] for prefix in (INITIAL, TEAM))
     assert not torch.equal(start, played)
     return card
 
@@ -262,12 +262,13 @@ def test_every_training_begins_with_what_the_card_says(tmp_path, learned, traini
     assert len(trainings) == 2
     for training in trainings:
         assert all(torch.equal(value, expected[name]) for name, value in training.began.items())
-        assert not torch.equal(training.began["second"], policy.team.second)
+        assert not torch.equal(training.began["slope"], policy.team.slope)
 
 
 def test_the_shuffled_control_never_learns_from_true_rewards(tmp_path, learned, trainings):
-    doubling(tmp_path / "honest", learned)
-    doubling(tmp_path / "shuffled", dataclasses.replace(learned, control="shuffled"))
+    amounts = dataclasses.replace(learned, settings={**learned.settings, "worth": "amount"})  # no two are the same
+    doubling(tmp_path / "honest", amounts)
+    doubling(tmp_path / "shuffled", dataclasses.replace(amounts, control="shuffled"))
     honest, shuffled = ([np.concatenate(each) for each in zip(*t.rewards, strict=True)] for t in trainings)
     np.testing.assert_array_equal(honest[0], honest[1])
     true, told = shuffled

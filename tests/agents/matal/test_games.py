@@ -137,8 +137,7 @@ def test_rewards_add_up_to_the_gain_on_the_reward_set(tmp_path):
     assert played.steps[0].after is None  # nobody looks ahead
 
 
-@pytest.mark.parametrize("kind", ["influence", "marginal"])
-def test_each_agent_can_be_paid_for_its_own_image(tmp_path, kind):
+def test_each_agent_can_be_paid_for_its_own_image(tmp_path):
     """To first order; with the model that chose."""
     game = a_game(tmp_path)
     task, reward, told = game.task, game.split.sources(Role.REWARD), []
@@ -147,19 +146,48 @@ def test_each_agent_can_be_paid_for_its_own_image(tmp_path, kind):
     def noted(step):
         told.append((step, task.snapshot()))
 
-    played = play(game, replace(SETTINGS, reward=kind), first, told=noted)
+    played = play(game, replace(SETTINGS, reward="influence", worth="amount"), first, told=noted)
     assert [s.reward.shape for s in played.steps] == [(3,)] * 3
     asked = [game.ledger.questions(game.id, game.pool, step) for step in range(3)]
     for number, (step, after) in enumerate(told):
         units = np.array([q.unit for q in asked[number]])
         task.restore(before[number])
-        worth = task.influence if kind == "influence" else task.marginal_influence
-        np.testing.assert_allclose(step.reward, worth(units, task.truth(units), reward), rtol=1e-5)
+        np.testing.assert_allclose(step.reward, task.influence(units, task.truth(units), reward), rtol=1e-5)
         before[number + 1] = after
         task.restore(after)
     assert sum(played.rewards) == pytest.approx(
         task.evaluate(reward).value - (task.restore(before[0]) or task.evaluate(reward).value)
     )
+
+
+def test_what_others_could_have_taken_is_paid_alike(tmp_path):
+    """Of 18 images three are taken: the other 15 are five more teams, and the ranks of all are evenly spread."""
+    game = a_game(tmp_path, budget=3)
+    worth = []
+
+    def pick(seen, k, step):
+        units = seen.groups.units[0, seen.groups.mask[0]]
+        worth.extend(game.task.influence(units, game.task.truth(units), game.split.sources(Role.REWARD)))
+        return first(seen, k, step)
+
+    played = play(game, replace(SETTINGS, reward="influence"), pick, scene=2)
+    (step,), ((_, rows),) = played.steps, played.seen
+    assert len(played.imagined) == 5
+    assert {(*s.place, s.after) for s in played.imagined} == {(2, 0, None)}
+    both = [step, *played.imagined]
+    paid = np.concatenate([s.reward for s in both])
+    np.testing.assert_allclose(sorted(paid), np.sqrt(12) * ((np.arange(18) + 0.5) / 18 - 0.5))
+    assert np.std(paid) == pytest.approx(1, abs=0.01)
+    taken = {tuple(row): pay for s in both for row, pay in zip(s.actions, s.reward, strict=True)}
+    by_worth = [taken[tuple(rows[place])] for place in np.argsort(worth)]
+    assert by_worth == sorted(by_worth)
+
+
+@pytest.mark.parametrize("changes", [{"learn_from": "taken"}, {"reward": "metric"}])
+def test_nothing_is_imagined(tmp_path, changes):
+    played = play(a_game(tmp_path), replace(SETTINGS, **{"reward": "influence", **changes}), first)
+    assert played.imagined == []
+    assert len(played.steps) == 3
 
 
 def test_a_short_last_step_is_played_but_not_learned_from(tmp_path):

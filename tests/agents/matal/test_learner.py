@@ -158,7 +158,7 @@ def test_the_shuffled_control_learns_from_earlier_rewards(training):
 
 
 def test_agents_paid_by_themselves(training, updates):
-    settings = replace(SMALL, reward="influence", meta="none")
+    settings = replace(SMALL, reward="influence", worth="amount", learn_from="taken", meta="none")
     it, shuffled = training(settings), training(settings, control="shuffled")
     for each in (it, shuffled):
         each.learner.warm_up()
@@ -168,6 +168,16 @@ def test_agents_paid_by_themselves(training, updates):
     learned = [r for step in shuffled.learner._memory for r in step.reward]
     assert learned[0] == 0
     assert set(learned[1:12]) <= set(true[:11])  # the warm-up's games are the same
+
+
+def test_a_team_remembers_what_it_did_not_take(training):
+    """In games of 18 images of which 3 are taken in each of two steps: teams of 15 and of 12 others."""
+    it = training(replace(SMALL, reward="influence", meta="none"))
+    it.learner.warm_up()
+    assert len(it.learner._memory) == SMALL.warm_up * (1 + 5 + 1 + 4)
+    paid = np.concatenate([step.reward for step in it.learner._memory])
+    assert paid.max() == pytest.approx(np.sqrt(12) * (17.5 / 18 - 0.5))  # the best of the first step, whoever took it
+    assert paid.min() == -paid.max()
 
 
 def test_the_target_team_is_renewed_every_few_games(training, monkeypatch):
@@ -190,7 +200,7 @@ def test_exploration_falls_over_the_games_of_a_phase(training):
 def test_a_team_that_diverged_is_refused(training):
     it = training()
     with torch.no_grad():
-        it.team.second[0, 0, 0] = torch.nan
+        it.team.last_bias[0] = torch.nan
     with pytest.raises(QueristError, match="not finite"):
         it.learner.end()
 
@@ -219,16 +229,18 @@ def a_learned_team(reward_of, **changes):
     return team, settings
 
 
-def test_a_team_learns_to_take_what_pays():
-    team, settings = a_learned_team(lambda a: float(a[:, 0].sum()))
+@pytest.mark.parametrize("network", ["layers", "line"])
+def test_a_team_learns_to_take_what_pays(network):
+    team, settings = a_learned_team(lambda a: float(a[:, 0].sum()), network=network)
     rows = np.array([[-1, 1], [1, -1], [-1, -1], [1, 1]], dtype=np.float32)
     taken = choose(team, settings, np.zeros(1, np.float32), rows, 2).places
     assert set(taken.tolist()) == {1, 3}
 
 
-def test_with_context_a_team_learns_not_to_repeat_itself():
+@pytest.mark.parametrize("network", ["layers", "line"])
+def test_with_context_a_team_learns_not_to_repeat_itself(network):
     """What pays is that the second image differs from the first, whichever that is."""
-    team, settings = a_learned_team(lambda a: float(a[0, 0] != a[1, 0]))
+    team, settings = a_learned_team(lambda a: float(a[0, 0] != a[1, 0]), network=network)
     rows = np.array([[-1, 1], [1, -1], [-1, -1], [1, 1]], dtype=np.float32)
     for first in range(4):
 

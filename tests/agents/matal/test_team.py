@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from querist.agents.matal.config import SOUND
-from querist.agents.matal.network import TeamQ
+from querist.agents.matal.network import LayersQ, LineQ
 from querist.agents.matal.team import _dealt, build_team, choose, contexts
 from querist.core.observation import Field, Schema
 from querist.errors import QueristError
@@ -18,7 +18,7 @@ S, F = 3, 5
 
 def a_team(agents=3, seed=0, set_standardiser=True):
     with seeded(seed):
-        team = TeamQ(agents, S, F, 7, 6)
+        team = LayersQ(agents, S, F, 7, 6)
         with torch.no_grad():  # biases drawn for small fans are small too; make everything matter
             for weights in team.parameters():
                 weights.copy_(torch.randn_like(weights))
@@ -68,6 +68,29 @@ def test_choosing_equals_the_printed_rule(kind, seed):
     taken, values = straightforward(team, kind, state(), rows, 4)
     assert found.places.tolist() == taken
     np.testing.assert_allclose(found.values, values, rtol=1e-4, atol=1e-4)
+
+
+def a_line(agents=2):
+    """Agent 0: a_0 + 3 h_0 a_0 + s_1; agent 1: 2 a_1 - 5 h_1 a_1 + 1."""
+    team = LineQ(agents, 2, 2)
+    with torch.no_grad():
+        team.slope.copy_(torch.tensor([[[1.0, 0.0]], [[0.0, 2.0]]]))
+        team.slope_context.copy_(torch.tensor([[[3.0, 0.0]], [[0.0, -5.0]]]))
+        team.state.copy_(torch.tensor([[[0.0, 1.0]], [[0.0, 0.0]]]))
+        team.last_bias.copy_(torch.tensor([[[0.0]], [[1.0]]]))
+    ones = torch.tensor([[1.0, 1.0], [-1.0, -1.0]])
+    team.set_standardiser(ones, ones)
+    return team
+
+
+@torch.no_grad()
+def test_a_line_by_hand():
+    team, state = a_line(), torch.tensor([7.0, 4.0])
+    rows, context = torch.tensor([[2.0, 1.0], [-1.0, 3.0]]), torch.tensor([0.5, 1.0])
+    assert team.scorer(state)(0, rows, context).tolist() == [2 + 3 + 4, -1 - 1.5 + 4]
+    assert team.scorer(state)(1, rows, context).tolist() == [2 - 5 + 1, 6 - 15 + 1]
+    each = team(state[None], rows[:, None], torch.stack([torch.zeros(2), context])[:, None])  # one image for each agent
+    assert each.tolist() == [[2 + 4], [6 - 15 + 1]]
 
 
 def test_the_top_of_one_agent():
@@ -146,14 +169,18 @@ def test_a_team_needs_its_standardisers():
         choose(a_team(set_standardiser=False), SOUND, state(), candidates(3), 2)
 
 
+@pytest.mark.parametrize("network", ["layers", "line"])
 @pytest.mark.parametrize(("kind", "agents"), [("context", 20), ("no_context", 20), ("top", 1), ("single", 1)])
-def test_how_many_agents_a_team_has(kind, agents):
+def test_how_many_agents_a_team_has(kind, agents, network):
+    settings = replace(SOUND, team=kind, network=network)
     schema = Schema((Field("a", (4,)), Field("b")), (Field("s", (9,)),))
     with seeded(0):
-        team = build_team(schema, replace(SOUND, team=kind, parameters="own"), 20)
-        shared = build_team(schema, replace(SOUND, team=kind), 20)
+        team = build_team(schema, replace(settings, parameters="own"), 20)
+        shared = build_team(schema, settings, 20)
     assert (team.agents, shared.agents) == (agents, 1)
-    each = 16 * 10 + 16 + 128 * (16 + 5 + 9) + 128 + 64 * 128 + 64 + 64 + 1  # z, and three layers over [z, a, s]
+    each = 5 + 5 + 9 + 1  # slopes of image, of image times context and of the state, and a bias
+    if network == "layers":  # z, and three layers over [z, a, s]
+        each = 16 * 10 + 16 + 128 * (16 + 5 + 9) + 128 + 64 * 128 + 64 + 64 + 1
     assert sum(p.numel() for p in team.parameters()) == agents * each
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from querist.agents.matal.config import FAITHFUL, SOUND
-from querist.agents.matal.network import TeamQ
+from querist.agents.matal.network import LayersQ
 from querist.agents.matal.team import choose
 from querist.agents.matal.team_dqn import TeamDQN, TeamStep
 from querist.errors import QueristError
@@ -17,7 +17,7 @@ PLAIN = replace(FAITHFUL, first_width=6, second_width=4, learning_rate=1e-2)
 
 def a_team(agents=2, seed=0):
     with seeded(seed):
-        team = TeamQ(agents, S, F, 6, 4)
+        team = LayersQ(agents, S, F, 6, 4)
         with torch.no_grad():
             team.last.mul_(10)
         team.set_standardiser(torch.tensor([[1.0, 1.0], [-1.0, -1.0]]), torch.tensor([[1.0] * F, [-1.0] * F]))
@@ -26,7 +26,7 @@ def a_team(agents=2, seed=0):
 
 def linear_team(weights):
     """A team of q_m = w_m . a for actions of positive numbers: its layers hand the first number through."""
-    team = TeamQ(len(weights), S, F, F, F)
+    team = LayersQ(len(weights), S, F, F, F)
     with torch.no_grad():
         for p in team.parameters():
             p.zero_()

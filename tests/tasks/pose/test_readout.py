@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from querist.core.capabilities import EstimatesInfluence, EstimatesMarginalInfluence, HasSkeleton, KnowsTruth
+from querist.core.capabilities import EstimatesInfluence, HasSkeleton, KnowsTruth
 from querist.core.rehearsal import Scene, Stage
 from querist.core.split import Role, Split
 from querist.kernels.ridge import masked_ridge
@@ -156,7 +156,7 @@ def loss(games, weight):
 
 
 KNOWN = np.r_[GIVEN[:4], 8, 13]
-CAN = (KnowsTruth, HasSkeleton, EstimatesInfluence, EstimatesMarginalInfluence)
+CAN = (KnowsTruth, HasSkeleton, EstimatesInfluence)
 
 
 def test_influence_is_the_fall_of_the_loss_by_a_little_weight(games):
@@ -177,32 +177,15 @@ def test_influence_is_the_fall_of_the_loss_by_a_little_weight(games):
     assert not games.influence(units, None, REWARD).any()
 
 
-def test_marginal_influence_is_what_an_image_adds_to_those_before_it(games):
-    fit(games, [8, 13])
-    units = np.array([9, 10, 9, 12])  # what is learned twice is worth less the second time
-    found = games.marginal_influence(units, games.truth(units), REWARD)
-    each = 1 / ((len(KNOWN) + len(units)) * len(regression(games, units[:1])[0]))
-    first = games.model.weight.double()
-    steps = []
-    for unit in units:
-        x, y = regression(games, np.array([unit]))
-        steps.append(-each * torch.linalg.solve(curvature(games, KNOWN), x.T @ (x @ first - y)))
-        before, after = first + sum(steps[:-1]), first + sum(steps)
-        gained = (loss(games, before) - loss(games, after)) / each
-        assert gained == pytest.approx(float(found[len(steps) - 1]), rel=1e-2, abs=1e-3)
-    assert found[2] < found[0]
-
-
 def test_what_the_influence_needs_is_part_of_a_snapshot(games):
     units = np.array([9, 10])
     fit(games, [8])
     kept, answers = games.snapshot(), games.truth(units)
-    expected = games.influence(units, answers, REWARD), games.marginal_influence(units, answers, REWARD)
+    expected = games.influence(units, answers, REWARD)
     fit(games, [8, 11, 12])
-    assert not np.allclose(games.influence(units, answers, REWARD), expected[0])
+    assert not np.allclose(games.influence(units, answers, REWARD), expected)
     games.restore(kept)
-    np.testing.assert_array_equal(games.influence(units, answers, REWARD), expected[0])
-    np.testing.assert_array_equal(games.marginal_influence(units, answers, REWARD), expected[1])
+    np.testing.assert_array_equal(games.influence(units, answers, REWARD), expected)
 
 
 def test_it_can_what_games_need(games):

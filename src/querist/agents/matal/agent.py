@@ -21,7 +21,7 @@ from querist.agents.matal.spaces import APPEARANCE, POSE, Spaces, calibrate
 from querist.agents.matal.team import build_team, choose
 from querist.core import rng
 from querist.core.agent import Again, Agent, Control, Watcher
-from querist.core.capabilities import EstimatesInfluence, EstimatesMarginalInfluence, HasSkeleton, Rehearses
+from querist.core.capabilities import EstimatesInfluence, HasSkeleton, Rehearses
 from querist.core.card import PolicyCard
 from querist.core.observation import Observation
 from querist.core.policy import Policy
@@ -72,8 +72,8 @@ class MatalAgent(Agent):
             )
         Spaces(task)
         stands_in = task.can(Rehearses) and isinstance(task, Rehearses)
-        needed = {"influence": EstimatesInfluence, "marginal": EstimatesMarginalInfluence}.get(reward)
-        if needed and not (stands_in and rehearsal) and not (task.can(needed) and isinstance(task, needed)):
+        told = task.can(EstimatesInfluence) and isinstance(task, EstimatesInfluence)
+        if reward == "influence" and not told and not (stands_in and rehearsal):
             metric = f"--set train.rehearsal=false --set train.settings.matal/{profile}.reward=metric"
             raise QueristError(
                 f"matal/{profile} pays for the influence of each image (reward: {reward}), and a {kind} itself cannot "

@@ -36,13 +36,18 @@ class Matal:
             context.
         parameters: each agent has its ``own``, as printed, and learns from its own images alone; or they are ``shared``
             and learned from the images of all, and the context tells agents apart.
-        first_width: hidden units behind the 16 of the context; ``second_width`` those of the next layer.
-        reward: ``metric``: a step's rise of the metric, which the team is paid together, as printed. ``influence``:
-            each agent is paid what the label of its own image is worth on the reward set, to first order (see
-            :class:`~querist.core.reward.InfluenceGain`). ``marginal``: what it is worth beside those chosen before it,
-            so that a team could learn not to choose the same twice; teams paid so chose worse. No bootstrap with
-            either. A rise of the metric drowns in the noise of the reward set, and says nothing about one image of
-            twenty.
+        network: the paper's ``layers``; or a ``line`` through an image's features, whose slope follows the context.
+        first_width: of the layers, hidden units behind the 16 of the context; ``second_width`` those of the next layer.
+        reward: ``metric``: a step's rise of the metric, which the team is paid together, as printed; it drowns in the
+            noise of the reward set, and says nothing about one image of twenty. ``influence``: each agent is paid what
+            the label of its own image is worth on the reward set, to first order (see
+            :class:`~querist.core.capabilities.EstimatesInfluence`). No bootstrap with it.
+        worth: with ``influence``, an agent is paid the ``amount``; or the ``rank`` of its image among all that were
+            offered, evenly from worst to best with deviation 1. A few images are worth more than all others together,
+            and who learns amounts learns these by heart.
+        learn_from: with ``influence``, a team learns from the images ``taken`` alone; or from all that were
+            ``offered``, since in a game every label is known: those not taken form teams at random, and each is told
+            what it would have been paid.
         reduction: the team's value is the ``sum`` of its agents' values, or their ``mean``, which keeps its scale
             whatever N is.
         offer: ``all``: every agent chooses from all candidates, so that those who think alike choose alike. ``dealt``:
@@ -62,7 +67,8 @@ class Matal:
         update: learn after each ``episode`` or after each ``step``.
         updates: gradient steps for each step played.
         batch: steps per gradient step.
-        replay: steps that are remembered; 0: those of the episode alone.
+        replay: steps that are remembered, with those that were not taken (``learn_from``); 0: those of the episode
+            alone that were taken.
         learning_rate: of Adam, with decay of the weights if ``weight_decay`` is positive; ``clip`` the longest
             gradient.
         target_every: episodes between copies to the target team.
@@ -96,9 +102,12 @@ class Matal:
     ] = "nothing"
     team: Literal["context", "no_context", "top", "single"] = "context"
     parameters: Literal["own", "shared"] = "shared"
+    network: Literal["layers", "line"] = "line"
     first_width: int = 128
     second_width: int = 64
-    reward: Literal["metric", "influence", "marginal"] = "influence"
+    reward: Literal["metric", "influence"] = "influence"
+    worth: Literal["amount", "rank"] = "rank"
+    learn_from: Literal["taken", "offered"] = "offered"
     reduction: Literal["sum", "mean"] = "mean"
     offer: Literal["all", "dealt"] = "dealt"
     hand: int = 12
@@ -112,7 +121,7 @@ class Matal:
     update: Literal["episode", "step"] = "episode"
     updates: int = 4
     batch: int = 16
-    replay: int = 1000
+    replay: int = 8000
     learning_rate: float = 1e-3
     weight_decay: float = 1.0
     clip: float = 10.0
@@ -186,6 +195,7 @@ FAITHFUL = Matal(
     edges="fixed",
     appearance="seen",
     parameters="own",
+    network="layers",
     offer="all",
     reduction="sum",
     candidates=0,
@@ -223,10 +233,10 @@ def kept(card_settings: Mapping[str, Any]) -> Matal:
 
     Args:
         card_settings: field -> value. Older cards have no ``appearance`` of its own: what they left out stands in
-            ``without`` alone.
+            ``without`` alone. Nor have they a ``network``: it is the paper's.
 
     Raises:
         TypeError: it has a setting that a team does not have.
         QueristError: the numbers break a rule.
     """
-    return Matal(**{"appearance": "seen", **card_settings})
+    return Matal(**{"appearance": "seen", "network": "layers", **card_settings})

@@ -1,17 +1,20 @@
 """Games of a team: what is offered, what is taken, and what each step gained (ALGORITHMS 2.5, EPISODE)."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import rankdata
 
 from querist.agents.matal.config import Matal
 from querist.agents.matal.team_dqn import TeamStep
 from querist.core.candidates import GlobalPool
-from querist.core.observation import Groups, Observation
+from querist.core.capabilities import EstimatesInfluence, KnowsTruth
+from querist.core.observation import Observation
 from querist.core.policy import Selection
-from querist.core.reward import Gain, Influence, InfluenceGain, MetricGain
-from querist.core.step import Game, Outcome, advance, offer
+from querist.core.reward import MetricGain
+from querist.core.split import Role
+from querist.core.step import Game, advance, offer
 from querist.errors import QueristError
 
 Pick = Callable[[Observation, int, int], np.ndarray]
@@ -46,12 +49,14 @@ class Played:
         steps: what a team can learn from, with true rewards.
         seen: (Fs,) states and (n, F) candidates of every step.
         rewards: the metric's rise in every step; ``errors`` their standard errors.
+        imagined: steps that others could have taken from what was offered, with what they would have been paid.
     """
 
     steps: list[TeamStep]
     seen: list[tuple[np.ndarray, np.ndarray]]
     rewards: list[float]
     errors: list[float]
+    imagined: list[TeamStep]
 
 
 def play(
@@ -66,18 +71,18 @@ def play(
         scene: the number of its partition.
         told: called with each step as soon as its gain, and what is offered next, are known.
     """
-    kinds: Mapping[str, Influence] = {"influence": "influence", "marginal": "marginal_influence"}
-    reward = MetricGain() if settings.reward == "metric" else ImageGain(kind=kinds[settings.reward])
+    reward = MetricGain()
     reward.begin(game)
     seen = offer(game, 0)
     k = game.candidates.per_group(game.batch)
-    played = Played([], [], [], [])
+    played = Played([], [], [], [], [])
     for step in range(-(-game.view.budget // k)):
         state, rows = moment(seen)
         if not len(rows):
             break
         played.seen.append((state, rows))
         places = pick(seen, k, step)
+        worth = None if settings.reward == "metric" else _worths(game, settings, seen)  # to the model that chooses
         indices = np.full((1, k), -1, dtype=np.int64)
         indices[0, : len(places)] = np.flatnonzero(seen.groups.mask[0])[places]
         outcome = advance(game, step, lambda _seen, _k, chosen=indices: Selection(chosen), seen)
@@ -90,8 +95,11 @@ def play(
             seen = offer(game, step + 1)
             after = moment(seen) if settings.gamma > 0 else None
         if len(outcome.questions) == k:  # a short last step has no agent for some images
-            paid = gain.value if gain.per_group is None else gain.per_group
+            paid = gain.value if worth is None else worth[places]
             played.steps.append(TeamStep(state, rows[places], paid, after, (scene, step)))
+            if worth is not None and settings.learn_from == "offered":
+                others = _others(game, step, places, len(rows), k)
+                played.imagined.extend(TeamStep(state, rows[o], worth[o], None, (scene, step)) for o in others)
             if told is not None:
                 told(played.steps[-1])
         played.rewards.append(gain.value)
@@ -101,19 +109,28 @@ def play(
     return played
 
 
-class ImageGain(InfluenceGain):
-    """The metric's rise for the step, and for each image what its own label was worth: ``per_group`` is (k,)."""
+def _worths(game: Game, settings: Matal, seen: Observation) -> np.ndarray:
+    """(n,) what the label of each offered image is worth to the model as it is, on the scale that is paid.
 
-    def measure(self, game: Game, outcome: Outcome) -> Gain:
-        seen, places = outcome.observation, outcome.selection.indices[0]
-        chosen = np.where(places >= 0, seen.groups.units[0, np.maximum(places, 0)], -1)[:, None]
-        each = Groups(chosen, chosen >= 0)  # a group for every image, of which that image was chosen
-        apart = replace(
-            outcome,
-            observation=replace(seen, groups=each),
-            selection=Selection(np.where(chosen >= 0, 0, -1)),
-        )
-        return super().measure(game, apart)
+    The labels of a game are all known, so that an image need not be asked about for that.
+
+    Raises:
+        QueristError: the task cannot tell it.
+    """
+    task = game.task
+    if not (task.can(EstimatesInfluence) and isinstance(task, EstimatesInfluence) and isinstance(task, KnowsTruth)):
+        raise QueristError(f"{type(task).__name__} cannot tell the influence of images", "set reward: metric")
+    units = seen.groups.units[0, seen.groups.mask[0]]
+    worth = task.influence(units, task.truth(units), game.split.sources(Role.REWARD))
+    if settings.worth == "amount":
+        return worth
+    return np.sqrt(12.0) * ((rankdata(worth) - 0.5) / len(worth) - 0.5)
+
+
+def _others(game: Game, step: int, places: np.ndarray, count: int, k: int) -> np.ndarray:
+    """Teams of images that were not taken, at random, every image in one at most: (m, k) places."""
+    left = game.stream("others", step).permutation(np.setdiff1d(np.arange(count), places))
+    return left[: len(left) // k * k].reshape(-1, k)
 
 
 def moment(seen: Observation) -> tuple[np.ndarray, np.ndarray]:

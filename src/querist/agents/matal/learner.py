@@ -159,6 +159,8 @@ class Learner:
                 logs.extend(self._learn(steps[-1:]))
 
         played = play(game, self._settings, pick, number % self._scenes, told)
+        for step in played.imagined:
+            self._remember(step)
         self._done += 1
         row = {
             "episode": len(self.curve) + 1,

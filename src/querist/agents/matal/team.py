@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from querist.agents.matal.config import Matal
-from querist.agents.matal.network import TeamQ
+from querist.agents.matal.network import LayersQ, LineQ, TeamQ
 from querist.core.observation import Schema
 
 Draw = Callable[[int, Tensor], int | None]
@@ -33,7 +33,9 @@ def build_team(schema: Schema, settings: Matal, images: int) -> TeamQ:
     """The networks for steps of so many images, with fresh weights from torch's generator."""
     agents = 1 if settings.team in ("top", "single") or settings.parameters == "shared" else images
     states = sum(f.size for f in schema.state)
-    return TeamQ(agents, states, schema.width, settings.first_width, settings.second_width)
+    if settings.network == "line":
+        return LineQ(agents, states, schema.width)
+    return LayersQ(agents, states, schema.width, settings.first_width, settings.second_width)
 
 
 @torch.no_grad()

@@ -167,27 +167,6 @@ class PoseReadoutTask(PoseUnits, Task):
             along = asked @ torch.cholesky_solve(slope, self._curvature())
             return (along * self._errors(asked, self.joints(units, answers))).sum(dim=(1, 2)).numpy()
 
-    def marginal_influence(self, units: np.ndarray, answers: Sequence[np.ndarray], sources: np.ndarray) -> np.ndarray:
-        """See :class:`~querist.core.capabilities.EstimatesMarginalInfluence`: the influence less what others gave.
-
-        All images together move the weights by the sum of their steps v. Where each has the weight of one among all
-        that are labelled then, the loss falls by what they are worth alone, less half of vᵀ G v over all pairs, G being
-        the Gram matrix of the reward set: the share of an image is its own term, and those with images before it. It is
-        given as of an image of weight 1, as the influence is.
-        """
-        with torch.inference_mode():
-            cells = self._cells(np.asarray(sources))
-            asked = self._cells(self.images.sources(units)[:, 0])
-            pulls = torch.einsum("ncd,nco->ndo", asked, self._errors(asked, self.joints(units, answers)))
-            factor = self._curvature()
-            steps = torch.cholesky_solve(pulls.transpose(0, 1).flatten(1), factor).unflatten(1, (len(units), -1))
-            seen = cells.flatten(0, 1)
-            pairs = torch.einsum("dno,dmo->nm", steps, ((seen.T @ seen) @ steps.flatten(1)).view_as(steps))
-            weight = 1.0 / ((self._labelled + len(units)) * asked.shape[1])
-            earlier = pairs.tril(diagonal=-1).sum(dim=1) + 0.5 * pairs.diagonal()
-            alone = torch.einsum("dno,do->n", steps, self._slope(cells, sources))
-            return (alone - weight / max(1, len(cells)) * earlier).numpy()
-
     def _slope(self, cells: Tensor, sources: np.ndarray) -> Tensor:
         """(width, outputs): of half the squared error of one of these images, whose cells are given, on average."""
         error = self._errors(cells, normalised(self.data, self.data.joints[sources]))
