@@ -33,7 +33,9 @@ from toy import ToyTask
 from toy_pairs import ToyPairs
 from toy_poses import ToyPoses
 
-LIMITS = dict.fromkeys(("egl++/global", "uncertain_gcn/global", "core_gcn/global"), 10_000)
+LIMITS = dict.fromkeys(
+    ("egl++/global", "transductive_design/global", "uncertain_gcn/global", "core_gcn/global"), 10_000
+)
 
 
 class Whole(ToyTask):
@@ -80,7 +82,8 @@ def test_every_name_makes_a_strategy():
     assert names() == [
         "random", "strengthened_random", "entropy/global", "entropy/group", "margin/global", "margin/group",
         "bald/global", "bald/group", "core_set/global", "core_set/group", "badge/global", "badge/group",
-        "typiclust/global", "prob_cover/global", "expected_influence/global", "expected_influence/group",
+        "typiclust/global", "prob_cover/global", "transductive_design/global",
+        "expected_influence/global", "expected_influence/group",
         "uncertain_gcn/global", "core_gcn/global", "mcd_cke/global", "learning_loss/global", "learning_loss/group",
         "learning_loss++/global", "learning_loss++/group", "egl++/global", "egl++/group",
         "multi_peak_entropy/global", "multi_peak_entropy/group", "true_gain/global", "true_gain/group",
@@ -116,7 +119,7 @@ def test_the_forms_known_by_name_are_those_of_the_classes():
         assert load_class(path).forms == (("global",) if base in GLOBAL_ONLY else FORMS)
 
 
-@pytest.mark.parametrize("name", ["typiclust/group", "prob_cover/group"])
+@pytest.mark.parametrize("name", ["typiclust/group", "prob_cover/group", "transductive_design/group"])
 def test_a_form_that_a_strategy_does_not_have_is_refused(name):
     base = name.split("/")[0]
     with pytest.raises(QueristError, match=f"'{base}' has no group form") as caught:
@@ -129,7 +132,7 @@ def test_names_are_listed_without_torch():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-@pytest.mark.parametrize("name", ["core_set", "badge", "typiclust", "prob_cover"])
+@pytest.mark.parametrize("name", ["core_set", "badge", "typiclust", "prob_cover", "transductive_design"])
 def test_a_task_without_embeddings_is_refused_before_the_run(name):
     with pytest.raises(QueristError, match="needs a task that Embeds, and ToyTask does not"):
         strategy(name, ToyTask())

@@ -34,6 +34,7 @@ CLASSES = {
     "badge": "querist.acquisition.badge.Badge",
     "typiclust": "querist.acquisition.typiclust.TypiClust",
     "prob_cover": "querist.acquisition.prob_cover.ProbCover",
+    "transductive_design": "querist.acquisition.transductive_design.TransductiveDesign",
     "expected_influence": "querist.acquisition.expected_influence.ExpectedInfluence",
     "uncertain_gcn": "querist.acquisition.uncertain_gcn.UncertainGcn",
     "core_gcn": "querist.acquisition.core_gcn.CoreGcn",
@@ -55,7 +56,7 @@ PAIRS = {
 POSES = {"strengthened_random": "querist.acquisition.strengthened_random_poses.StrengthenedRandomPoses"}
 """Strategies for tasks with a skeleton, whose predictions have no classes; there these names come first."""
 FORMS = ("global", "group")
-GLOBAL_ONLY = ("typiclust", "prob_cover", "uncertain_gcn", "core_gcn", "mcd_cke")
+GLOBAL_ONLY = ("typiclust", "prob_cover", "transductive_design", "uncertain_gcn", "core_gcn", "mcd_cke")
 """What their classes say in ``forms``, known here too: listing names must not import torch."""
 
 
