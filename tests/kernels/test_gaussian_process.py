@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from querist.kernels.gaussian_process import Posterior, greedy_variance, usual_distance
+from querist.kernels.gaussian_process import Posterior, Process, greedy_variance
 
 BANDWIDTH, NOISE = 1.5, 0.2
 
@@ -13,6 +13,10 @@ def rows(n, seed=0, d=3):
 
 def kernel(a, b):
     return torch.exp(-(torch.cdist(a, b) ** 2) / (2 * BANDWIDTH**2))
+
+
+def after(known, candidates, references):
+    return Posterior(Process(known, BANDWIDTH, NOISE), candidates, references)
 
 
 def mean_variance(references, known):
@@ -27,7 +31,7 @@ def mean_variance(references, known):
 @pytest.mark.parametrize("labelled", [0, 1, 6])
 def test_each_fall_is_that_of_inverting_everything_again(labelled):
     candidates, references, known = rows(9, 1), rows(7, 2), rows(labelled, 3)
-    posterior = Posterior(candidates, references, known, BANDWIDTH, NOISE)
+    posterior = after(known, candidates, references)
     before = mean_variance(references, known)
     expected = [before - mean_variance(references, torch.cat([known, c[None]])) for c in candidates]
     np.testing.assert_allclose(posterior.falls(), expected, rtol=1e-8)
@@ -35,7 +39,7 @@ def test_each_fall_is_that_of_inverting_everything_again(labelled):
 
 def test_by_hand():
     """One reference on a candidate: its variance falls from 1 to noise / (1 + noise)."""
-    posterior = Posterior(torch.zeros(1, 1), torch.zeros(1, 1), torch.zeros(0, 1), 1.0, 0.25)
+    posterior = Posterior(Process(torch.zeros(0, 1), 1.0, 0.25), torch.zeros(1, 1), torch.zeros(1, 1))
     assert posterior.falls().tolist() == [pytest.approx(1 / 1.25)]
     posterior.learn(0)
     assert posterior.variance.tolist() == [pytest.approx(0.2)]
@@ -44,35 +48,48 @@ def test_by_hand():
 
 def test_picks_are_the_greedy_ones():
     candidates, references, known = rows(12, 4), rows(20, 5), rows(3, 6)
-    picks, falls = greedy_variance(Posterior(candidates, references, known, BANDWIDTH, NOISE), 5)
+    picks, falls = greedy_variance(after(known, candidates, references), 5)
     told = known
     for pick, fall in zip(picks.tolist(), falls.tolist(), strict=True):
-        after = [mean_variance(references, torch.cat([told, c[None]])) for c in candidates]
-        rest = [a if i not in picks[: picks.tolist().index(pick)].tolist() else np.inf for i, a in enumerate(after)]
+        left = [mean_variance(references, torch.cat([told, c[None]])) for c in candidates]
+        rest = [a if i not in picks[: picks.tolist().index(pick)].tolist() else np.inf for i, a in enumerate(left)]
         assert int(np.argmin(rest)) == pick
-        assert fall == pytest.approx(mean_variance(references, told) - after[pick], rel=1e-8)
+        assert fall == pytest.approx(mean_variance(references, told) - left[pick], rel=1e-8)
         told = torch.cat([told, candidates[pick][None]])
 
 
 def test_what_is_the_same_is_not_picked_twice_but_all_can_be_had():
     candidates = torch.tensor([[0.0], [0.0], [5.0]])
-    picks, falls = greedy_variance(Posterior(candidates, candidates, torch.zeros(0, 1), 1.0, 0.1), 3)
+    picks, falls = greedy_variance(Posterior(Process(torch.zeros(0, 1), 1.0, 0.1), candidates, candidates), 3)
     assert picks.tolist() == [0, 2, 1]
     assert falls[2] < falls[1]
     with pytest.raises(ValueError, match="4 picks of 3"):
-        greedy_variance(Posterior(candidates, candidates, candidates, 1.0, 0.1), 4)
+        greedy_variance(Posterior(Process(candidates, 1.0, 0.1), candidates, candidates), 4)
 
 
-def test_the_usual_distance():
-    line = torch.arange(6.0)[:, None]
-    assert usual_distance(line, torch.tensor([0, 2]), neighbours=2) == pytest.approx(1.0)  # of 2 and 1, the lower
-    assert usual_distance(line, torch.tensor([0]), neighbours=99) == pytest.approx(5.0)
-    assert usual_distance(torch.zeros(1, 2), torch.tensor([0])) == 0.0
-    with pytest.raises(ValueError, match="neighbours"):
-        usual_distance(line, torch.tensor([0]), 0)
+def test_the_mean_is_that_of_inverting_the_matrix():
+    known, told, others = rows(6, 7), rows(6, 8, 2), rows(4, 9)
+    inverse = torch.linalg.inv(kernel(known, known) + NOISE * torch.eye(6, dtype=torch.float64))
+    np.testing.assert_allclose(
+        Process(known, BANDWIDTH, NOISE).mean(others, told), kernel(others, known) @ inverse @ told
+    )
+    assert not Process(known[:0], BANDWIDTH, NOISE).mean(others, told[:0]).any()
+
+
+@pytest.mark.parametrize("labelled", [0, 5])
+def test_each_gain_is_that_of_learning_everything_again(labelled):
+    known, told, candidates, truth = rows(labelled, 1), rows(labelled, 2, 2), rows(8, 3), rows(8, 4, 2)
+    references, theirs = rows(10, 5), rows(10, 6, 2)
+    process = Process(known, BANDWIDTH, NOISE)
+    errors = theirs - process.mean(references, told)
+    found = Posterior(process, candidates, references).gains(truth - process.mean(candidates, told), errors)
+    for gain, row, label in zip(found.tolist(), candidates, truth, strict=True):
+        again = Process(torch.cat([known, row[None]]), BANDWIDTH, NOISE)
+        left = theirs - again.mean(references, torch.cat([told, label[None]]))
+        assert gain == pytest.approx(float((errors.square() - left.square()).sum(dim=1).mean()), rel=1e-8)
 
 
 @pytest.mark.parametrize("numbers", [(0.0, 1.0), (1.0, 0.0)])
 def test_what_must_be_positive(numbers):
     with pytest.raises(ValueError, match="positive"):
-        Posterior(rows(2), rows(2), rows(2), *numbers)
+        Process(rows(2), *numbers)

@@ -6,9 +6,11 @@ from torch import Tensor
 
 from querist.acquisition.whole_pool import WholePool
 from querist.errors import QueristError
-from querist.kernels.gaussian_process import Posterior, greedy_variance, usual_distance
+from querist.kernels.gaussian_process import Posterior, Process, greedy_variance
+from querist.kernels.mmd import median_bandwidth
 
 _FLAT = 1e-6  # deviations of numbers that do not vary
+_PAIRED = 500  # of the references; their 124,750 pairs give the median
 
 
 class TransductiveDesign(WholePool):
@@ -17,8 +19,7 @@ class TransductiveDesign(WholePool):
     The sequential design of the paper, which is the criterion of Cohn (1996) for a process: what is dense, is far from
     all that is labelled, and is not like the picks before it. It needs no label and no class. The process is over
     the model's embeddings, each number in deviations over the candidates, with a squared exponential kernel, whose
-    bandwidth follows the density of the pool: a multiple of the usual distance to the tenth neighbour. Scores
-    are the falls of the mean variance.
+    bandwidth is a multiple of the median distance of two candidates. Scores are the falls of the mean variance.
 
     Args:
         noise: variance of what a label tells, where the process has variance 1.
@@ -30,7 +31,9 @@ class TransductiveDesign(WholePool):
         QueristError: a number out of range.
     """
 
-    def __init__(self, noise: float = 0.1, bandwidth: float = 2.0, references: int = 2048, limit: int = 10_000) -> None:
+    def __init__(
+        self, noise: float = 0.1, bandwidth: float = 0.75, references: int = 2048, limit: int = 10_000
+    ) -> None:
         if min(noise, bandwidth) <= 0 or references < 1 or limit < 1:
             raise QueristError(
                 f"noise {noise}, bandwidth {bandwidth}, {references} references, limit {limit}",
@@ -44,6 +47,7 @@ class TransductiveDesign(WholePool):
         mean, deviation = offered.mean(dim=0), offered.std(dim=0, correction=0).clamp_min(_FLAT)
         rows, known = (offered - mean) / deviation, (labelled - mean) / deviation
         some = torch.randperm(len(rows), generator=generator)[: self._references]
-        bandwidth = self._bandwidth * usual_distance(rows, some) or 1.0  # any will do where all lie on one spot
-        found, falls = greedy_variance(Posterior(rows, rows[some], known, bandwidth, self._noise), k)
+        bandwidth = self._bandwidth * median_bandwidth(rows[some[:_PAIRED]]) ** 0.5 if len(rows) > 1 else 1.0
+        process = Process(known, bandwidth, self._noise)
+        found, falls = greedy_variance(Posterior(process, rows, rows[some]), k)
         return found.numpy(), falls.numpy()

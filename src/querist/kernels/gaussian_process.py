@@ -1,4 +1,4 @@
-"""A Gaussian process over feature vectors: how much less is unknown of some rows once others are."""
+"""A Gaussian process over feature vectors: how much less is unknown, or wrong, of some rows once others are known."""
 
 import torch
 from torch import Tensor
@@ -6,85 +6,94 @@ from torch import Tensor
 from querist.kernels.distances import squared_distance_blocks
 
 
-def usual_distance(rows: Tensor, looked_at: Tensor, neighbours: int = 10) -> float:
-    """The median distance of some rows to their n-th nearest other row, or to the farthest where there are fewer.
+class Process:
+    """A process of variance 1 with a squared exponential kernel, told about some rows up to noise.
 
     Args:
-        rows: (n, d) floating point.
-        looked_at: which of them, int64, at least one.
-        neighbours: which neighbour.
-
-    Returns:
-        0.0 for a row that is alone, or where rows lie on top of each other.
-
-    Raises:
-        ValueError: fewer than one neighbour, or shapes that do not fit.
-    """
-    if neighbours < 1:
-        raise ValueError(f"neighbours must be positive, got {neighbours}")
-    nth = min(neighbours + 1, len(rows))  # each row is its own nearest
-    found = [
-        squared.kthvalue(nth, dim=1).values
-        for _, squared in squared_distance_blocks(rows[looked_at], rows)
-    ]  # fmt: skip
-    return float(torch.cat(found).sqrt().median())
-
-
-class Posterior:
-    """Covariances under a squared exponential kernel of variance 1, once some rows are known up to noise.
-
-    Args:
-        candidates: (n, d) floating point.
-        references: (r, d), whose variance counts.
-        known: (m, d), m may be 0.
+        known: (m, d) floating point, m may be 0.
         bandwidth: of the kernel ``exp(-|x - y|² / 2 bandwidth²)``.
         noise: variance of what is told about a row.
-
-    Memory is that of (m + r + picks) n numbers.
 
     Raises:
         ValueError: a bandwidth or noise that is not positive.
     """
 
-    def __init__(self, candidates: Tensor, references: Tensor, known: Tensor, bandwidth: float, noise: float) -> None:
+    def __init__(self, known: Tensor, bandwidth: float, noise: float) -> None:
         if not (bandwidth > 0 and noise > 0):
             raise ValueError(f"bandwidth {bandwidth} and noise {noise} must be positive")
-        self._rows, self._bandwidth, self._noise = candidates, bandwidth, noise
-        self.covariance = self._kernel(references, candidates)
+        self.noise, self._known, self._bandwidth = noise, known, bandwidth
+        own = self.kernel(known, known)
+        own.diagonal().add_(noise)
+        self._factor = torch.linalg.cholesky(own)
+
+    def kernel(self, a: Tensor, b: Tensor) -> Tensor:
+        """(n, d) and (m, d) -> (n, m)."""
+        found = a.new_zeros(len(a), len(b))
+        if len(b):
+            for where, squared in squared_distance_blocks(a, b):
+                found[where] = squared.mul_(-0.5 / self._bandwidth**2).exp_()
+        return found
+
+    def explained(self, rows: Tensor) -> Tensor:
+        """(m, n) whose products of columns are what the known rows take from the covariances of (n, d) rows."""
+        return torch.linalg.solve_triangular(self._factor, self.kernel(self._known, rows), upper=False)
+
+    def mean(self, rows: Tensor, told: Tensor) -> Tensor:
+        """What is expected of (n, d) rows, where (m, o) was told of the known ones: (n, o); 0 where nothing is near."""
+        return self.kernel(rows, self._known) @ torch.cholesky_solve(told, self._factor)
+
+
+class Posterior:
+    """Covariances of candidates and references, which a process that learns candidates one by one keeps up to date.
+
+    Args:
+        process: what is known at first.
+        candidates: (n, d); ``references`` (r, d), those that count.
+
+    Memory is that of (m + r + picks) n numbers, m being known at first.
+    """
+
+    def __init__(self, process: Process, candidates: Tensor, references: Tensor) -> None:
+        self._process, self._rows = process, candidates
+        explained = process.explained(candidates)
+        self.covariance = process.kernel(references, candidates) - process.explained(references).T @ explained
         """(r, n) of references and candidates."""
-        self.variance = torch.ones_like(candidates[:, 0])
+        self.variance = 1 - explained.square().sum(dim=0)
         """(n,) of candidates."""
-        self._explained: list[Tensor] = []  # (., n) what the known rows tell, and after them every pick
-        if len(known):
-            factor = torch.linalg.cholesky(self._kernel(known, known) + noise * torch.eye(len(known)).to(known))
-            explained = self._solved(factor, known, candidates)
-            self.covariance -= self._solved(factor, known, references).T @ explained
-            self.variance -= explained.square().sum(dim=0)
-            self._explained.append(explained)
+        self._explained = [explained]  # and after it what every pick tells
+
+    @property
+    def told(self) -> Tensor:
+        """(n,) the variance of what would be told about a candidate."""
+        return self.variance.clamp_min(0) + self._process.noise
 
     def falls(self) -> Tensor:
         """(n,) by how much the mean variance of the references would fall if a candidate were known as well."""
-        return self.covariance.square().mean(dim=0) / (self.variance.clamp_min(0) + self._noise)
+        return self.covariance.square().mean(dim=0) / self.told
+
+    def gains(self, surprise: Tensor, errors: Tensor) -> Tensor:
+        """(n,) by how much the mean squared error of the references would fall if a candidate's truth were known.
+
+        Exact: the expectation of a reference moves by ``covariance / told`` times the candidate's surprise.
+
+        Args:
+            surprise: (n, o), truth less expectation of the candidates; 0 where nothing would be told.
+            errors: (r, o), the same of the references; 0 where nothing is measured.
+        """
+        steps = surprise / self.told[:, None]
+        along = (steps * (self.covariance.T @ errors)).sum(dim=1)
+        return (2 * along - steps.square().sum(dim=1) * self.covariance.square().sum(dim=0)) / len(errors)
 
     def learn(self, pick: int) -> None:
         """A candidate is known as well."""
-        row = self._kernel(self._rows[pick : pick + 1], self._rows)
-        for told in self._explained:
-            row -= told[:, pick] @ told
-        row = row[0] / (row[0][pick].clamp_min(0) + self._noise).sqrt()
-        seen = self.covariance[:, pick] / (self.variance[pick].clamp_min(0) + self._noise).sqrt()
+        row = self._process.kernel(self._rows[pick : pick + 1], self._rows)
+        for explained in self._explained:
+            row -= explained[:, pick] @ explained
+        root = self.told[pick].sqrt()
+        row, seen = row / root, self.covariance[:, pick] / root
         self.covariance -= seen[:, None] * row
-        self.variance -= row.square()
-        self._explained.append(row[None])
-
-    def _kernel(self, a: Tensor, b: Tensor) -> Tensor:
-        found = a.new_empty(len(a), len(b))
-        for where, squared in squared_distance_blocks(a, b) if len(a) else ():
-            found[where] = squared.mul_(-0.5 / self._bandwidth**2).exp_()
-        return found
-
-    def _solved(self, factor: Tensor, known: Tensor, rows: Tensor) -> Tensor:
-        return torch.linalg.solve_triangular(factor, self._kernel(known, rows), upper=False)
+        self.variance -= row[0].square()
+        self._explained.append(row)
 
 
 def greedy_variance(posterior: Posterior, k: int) -> tuple[Tensor, Tensor]:
