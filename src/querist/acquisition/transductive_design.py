@@ -6,7 +6,7 @@ from torch import Tensor
 
 from querist.acquisition.whole_pool import WholePool
 from querist.errors import QueristError
-from querist.kernels.gaussian_process import Posterior, Process, greedy_variance
+from querist.kernels.gaussian_process import BANDWIDTH, NOISE, Posterior, Process, greedy_variance
 from querist.kernels.mmd import median_bandwidth
 
 _FLAT = 1e-6  # deviations of numbers that do not vary
@@ -32,7 +32,7 @@ class TransductiveDesign(WholePool):
     """
 
     def __init__(
-        self, noise: float = 0.1, bandwidth: float = 0.75, references: int = 2048, limit: int = 10_000
+        self, noise: float = NOISE, bandwidth: float = BANDWIDTH, references: int = 2048, limit: int = 10_000
     ) -> None:
         if min(noise, bandwidth) <= 0 or references < 1 or limit < 1:
             raise QueristError(

@@ -5,6 +5,12 @@ from torch import Tensor
 
 from querist.kernels.distances import squared_distance_blocks
 
+NOISE = 0.1
+"""A usual variance of what is told about a row, that of all being 1."""
+
+BANDWIDTH = 0.75
+"""A usual bandwidth, of the median distance of two rows: by leave-one-out error on labelled hands, flat around it."""
+
 
 class Process:
     """A process of variance 1 with a squared exponential kernel, told about some rows up to noise.
@@ -77,12 +83,13 @@ class Posterior:
         Exact: the expectation of a reference moves by ``covariance / told`` times the candidate's surprise.
 
         Args:
-            surprise: (n, o), truth less expectation of the candidates; 0 where nothing would be told.
-            errors: (r, o), the same of the references; 0 where nothing is measured.
+            surprise: (n, o), truth less expectation of the candidates; NaN where nothing would be told.
+            errors: (r, o), the same of the references; NaN where nothing is measured.
         """
-        steps = surprise / self.told[:, None]
-        along = (steps * (self.covariance.T @ errors)).sum(dim=1)
-        return (2 * along - steps.square().sum(dim=1) * self.covariance.square().sum(dim=0)) / len(errors)
+        steps = surprise.nan_to_num(0.0) / self.told[:, None]
+        along = self.covariance.T @ errors.nan_to_num(0.0)
+        beyond = self.covariance.square().T @ errors.isfinite().to(errors)
+        return (steps * (2 * along - steps * beyond)).sum(dim=1) / len(errors)
 
     def learn(self, pick: int) -> None:
         """A candidate is known as well."""

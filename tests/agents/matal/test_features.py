@@ -67,8 +67,8 @@ def test_sizes_of_the_paper():
 
 @pytest.mark.parametrize(
     ("without", "state", "width"),
-    [("nothing", 6, 24), ("global_gap", 5, 24), ("part_gaps", 3, 24), ("appearance_gap", 5, 24), ("spent", 5, 24),
-     ("novelty", 6, 20), ("density", 6, 8), ("appearance", 6, 20)],
+    [("nothing", 6, 26), ("global_gap", 5, 26), ("part_gaps", 3, 26), ("appearance_gap", 5, 26), ("spent", 5, 26),
+     ("novelty", 6, 22), ("density", 6, 10), ("information", 6, 24), ("appearance", 6, 22)],
 )  # fmt: skip
 def test_what_the_ablations_leave_out(tmp_path, without, state, width):
     task = ToyPoses()
@@ -81,6 +81,27 @@ def test_what_the_ablations_leave_out(tmp_path, without, state, width):
     assert without == "nothing" or seen.schema.hash() != whole.schema.hash()
 
 
+def test_what_a_candidate_would_tell_about_the_others(tmp_path):
+    """By inverting the whole matrix: logarithms of its variance, and of the mean fall of all variances with it."""
+    seen, game, eyes = look(tmp_path, ToyPoses())
+    offered, known = seen.groups.flat, np.arange(24, 54)
+    units = np.r_[known, offered]
+    looks = torch.from_numpy(game.task.describe(units, ("appearance",), None)["appearance"]).double()
+    bandwidth = 0.75 * eyes.calibration.bandwidths[0] ** 0.5
+    prior = torch.exp(-(torch.cdist(looks, looks) ** 2) / (2 * bandwidth**2))
+
+    def variances(told):
+        noisy = prior[told][:, told] + 0.1 * torch.eye(len(told)).double()
+        cross = prior[len(known) :, told]
+        return 1 - (cross @ torch.linalg.inv(noisy) * cross).sum(dim=1)
+
+    labelled = list(range(len(known)))
+    before = variances(labelled)
+    falls = [float((before - variances([*labelled, len(known) + i])).mean()) for i in range(len(offered))]
+    expected = np.log(np.stack([before.numpy(), falls], axis=1))
+    np.testing.assert_allclose(seen.field("information")[0], expected, atol=1e-3)
+
+
 def test_an_ablation_of_sound_leaves_out_one_field_more():
     """Whose appearance stays out of sight; its own ablation is the other way round."""
     task = ToyPoses()
@@ -91,7 +112,7 @@ def test_an_ablation_of_sound_leaves_out_one_field_more():
         return {f.name for f in (*found.candidates, *found.state)}
 
     sound = names()
-    assert sound == {"novelty", "density", "appearance_gap", "global_gap", "part_gaps", "spent"}
+    assert sound == {"novelty", "density", "information", "appearance_gap", "global_gap", "part_gaps", "spent"}
     for name in sound:
         assert names(without=name) == sound - {name}
     assert names(appearance="seen") == sound | {"appearance"}

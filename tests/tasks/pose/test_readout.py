@@ -12,6 +12,7 @@ from querist.tasks.pose.deep_prior import DeepPrior
 from querist.tasks.pose.frame import in_frame, normalised
 from querist.tasks.pose.heatmaps import gaussians, read_places
 from querist.tasks.pose.measures import Metric
+from querist.tasks.pose.process import Images, bandwidth_of, gains
 from querist.tasks.pose.readout_features import cells_of
 from tiny_pose_task import GIVEN, POOL, about, depths, limbs, tiny_task
 
@@ -137,43 +138,20 @@ def test_unknown_joints_teach_nothing(games):
     torch.testing.assert_close(games.model.weight[:, 2 * each :].data, learned.data, atol=1e-4, rtol=1e-3)
 
 
-def regression(games, sources):
-    """(cells, width) and (cells, outputs), float64."""
-    x, (y, counts) = games._cells(sources), games._targets(normalised(games.data, games.data.joints[sources]))
-    assert bool(counts.all())
-    return x.double().flatten(0, 1), y.double().flatten(0, 1)
-
-
-def curvature(games, sources):
-    x, _ = regression(games, sources)
-    return x.T @ x / len(x) + games._ridge * torch.eye(x.shape[1]).double()
-
-
-def loss(games, weight):
-    """Half the squared error of a reward image."""
-    x, y = regression(games, REWARD)
-    return float(0.5 * (x @ weight - y).square().sum()) / len(REWARD)
-
-
 KNOWN = np.r_[GIVEN[:4], 8, 13]
 CAN = (KnowsTruth, HasSkeleton, EstimatesInfluence)
 
 
-def test_influence_is_the_fall_of_the_loss_by_a_little_weight(games):
+def test_influence_is_what_the_label_is_worth_to_a_process(games):
     fit(games, [8, 13])
     units = np.array([9, 10, 11, 12])
-    found = games.influence(units, games.truth(units), REWARD)
 
-    def loss_after(unit, little):
-        """Of a regression that counts one more image a little."""
-        (x, y), (more, theirs) = regression(games, KNOWN), regression(games, np.array([unit]))
-        gram = curvature(games, KNOWN) + little * more.T @ more
-        return loss(games, torch.linalg.solve(gram, x.T @ y / len(x) + little * more.T @ theirs))
+    def images(sources):
+        places = torch.from_numpy(normalised(games.data, games.data.joints[sources]))
+        return Images(games._kept.appearance[games._kept.rows(sources)], places)
 
-    little = 1e-5
-    for unit, value in zip(units, found, strict=True):
-        slope = (loss_after(unit, -little) - loss_after(unit, little)) / (2 * little)
-        assert slope == pytest.approx(float(value), rel=1e-2, abs=1e-4)
+    expected = gains(images(KNOWN), images(units), images(REWARD), bandwidth_of(games._kept.appearance))
+    np.testing.assert_allclose(games.influence(units, games.truth(units), REWARD), expected, rtol=1e-3, atol=1e-6)
     assert not games.influence(units, None, REWARD).any()
 
 

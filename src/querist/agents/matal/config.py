@@ -26,6 +26,9 @@ class Matal:
             of the starting set, which crowd near 1.
         appearance: whether a candidate's appearance is ``seen``, as printed. A few hundred labelled images are told
             apart by it, and then learned by heart; ``unseen`` leaves it out.
+        information: whether it is ``seen`` how uncertain a Gaussian process over appearances, which knows what is
+            labelled, is of a candidate, and how much surer it would be of all others with it. Not in the paper, whose
+            novelties and densities do not foretell what an image is worth (docs/matal.md).
         without: leave one more group of numbers out of state or candidates, as in the paper's Table 1. Its row without
             the appearance is ``sound`` itself, to be compared with ``sound+appearance=seen``.
         team: ``context``: N agents, each seeing the mean of the earlier ones' choices. ``no_context``: they do not see
@@ -97,8 +100,17 @@ class Matal:
     bins: int = 10
     edges: Literal["fixed", "quantiles"] = "quantiles"
     appearance: Literal["seen", "unseen"] = "unseen"
+    information: Literal["seen", "unseen"] = "seen"
     without: Literal[
-        "nothing", "global_gap", "part_gaps", "appearance_gap", "spent", "novelty", "density", "appearance"
+        "nothing",
+        "global_gap",
+        "part_gaps",
+        "appearance_gap",
+        "spent",
+        "novelty",
+        "density",
+        "information",
+        "appearance",
     ] = "nothing"
     team: Literal["context", "no_context", "top", "single"] = "context"
     parameters: Literal["own", "shared"] = "shared"
@@ -194,6 +206,7 @@ FAITHFUL = Matal(
     gap="exact",
     edges="fixed",
     appearance="seen",
+    information="unseen",
     parameters="own",
     network="layers",
     offer="all",
@@ -233,10 +246,11 @@ def kept(card_settings: Mapping[str, Any]) -> Matal:
 
     Args:
         card_settings: field -> value. Older cards have no ``appearance`` of its own: what they left out stands in
-            ``without`` alone. Nor have they a ``network``: it is the paper's.
+            ``without`` alone. Nor have they ``network`` and ``information``:
+            what they have is the paper's.
 
     Raises:
         TypeError: it has a setting that a team does not have.
         QueristError: the numbers break a rule.
     """
-    return Matal(**{"appearance": "seen", "network": "layers", **card_settings})
+    return Matal(**{"appearance": "seen", "network": "layers", "information": "unseen", **card_settings})

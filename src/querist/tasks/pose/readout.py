@@ -23,6 +23,7 @@ from querist.tasks.pose.batches import labelled_places
 from querist.tasks.pose.description import APPEARANCE, POSE
 from querist.tasks.pose.frame import in_frame, normalised
 from querist.tasks.pose.heatmaps import gaussians, read_places
+from querist.tasks.pose.process import Images, as_places, bandwidth_of, gains
 from querist.tasks.pose.readout_features import KeptFeatures
 from querist.tasks.pose.units import PoseUnits
 
@@ -81,7 +82,8 @@ class PoseReadoutTask(PoseUnits, Task):
         each = 1 if self._gives_maps else self._coordinates
         width = int(self._kept.cells.shape[-1])
         self.model = PoseReadout(width, len(self.parts) * each)
-        self._gram, self._labelled = torch.zeros(width, width), 0
+        self._bandwidth = bandwidth_of(self._kept.appearance)
+        self._learned = np.zeros(0, dtype=np.int64), np.zeros((0, len(self.parts), self._coordinates), np.float32)
 
     def fit(
         self,
@@ -100,10 +102,9 @@ class PoseReadoutTask(PoseUnits, Task):
         with torch.inference_mode():
             cells = self._cells(sources)
             target, counts = self._targets(places)
-            weights, gram = masked_ridge(cells, target, counts, self._ridge)
+            weights, _ = masked_ridge(cells, target, counts, self._ridge)
             self.model.weight.copy_(weights)
-            self._gram.copy_(gram)
-            self._labelled = len(sources)
+            self._learned = np.asarray(sources), places
             error = (self.model(cells) - target).square().mean(dim=1)
         return {"loss": float(error[counts].mean()) if bool(counts.any()) else 0.0}
 
@@ -152,45 +153,29 @@ class PoseReadoutTask(PoseUnits, Task):
         return self.metric(self.data, sources, in_frame(self.data, self._places(sources)))
 
     def influence(self, units: np.ndarray, answers: Sequence[np.ndarray] | None, sources: np.ndarray) -> np.ndarray:
-        """See :class:`~querist.core.capabilities.EstimatesInfluence`: exact to first order in an image's weight.
+        """See :class:`~querist.core.capabilities.EstimatesInfluence`: exact, to a process (:func:`gains`).
 
-        The regression is solved, so the step that an image would cause is its gradient by the inverse of the curvature
-        of all that was learned so far (the influence function of Koh and Liang 2017); along the bare gradient the worth
-        of images is mistaken where features are not white (docs/matal.md has figures). Without answers nothing is
-        expected of any image: what a regression believes is its own estimate, from which it would learn nothing.
+        Without answers nothing is expected of any image: what a process believes is its own mean, from which it would
+        learn nothing.
         """
         if answers is None:
             return np.zeros(len(units), dtype=np.float32)
+        sources = np.asarray(sources)
+        asked = self._labelled(self.images.sources(units)[:, 0], self.joints(units, answers))
+        measured = self._labelled(sources, normalised(self.data, self.data.joints[sources]))
         with torch.inference_mode():
-            asked = self._cells(self.images.sources(units)[:, 0])
-            slope = self._slope(self._cells(np.asarray(sources)), sources)
-            along = asked @ torch.cholesky_solve(slope, self._curvature())
-            return (along * self._errors(asked, self.joints(units, answers))).sum(dim=(1, 2)).numpy()
+            return gains(self._labelled(*self._learned), asked, measured, self._bandwidth).numpy()
 
-    def _slope(self, cells: Tensor, sources: np.ndarray) -> Tensor:
-        """(width, outputs): of half the squared error of one of these images, whose cells are given, on average."""
-        error = self._errors(cells, normalised(self.data, self.data.joints[sources]))
-        return torch.einsum("ncd,nco->do", cells, error) / max(1, len(cells))
-
-    def _curvature(self) -> Tensor:
-        """The Cholesky factor of the regression's second derivative."""
-        curvature = self._gram.clone()
-        curvature.diagonal().add_(self._ridge)
-        return torch.linalg.cholesky(curvature)
-
-    def _errors(self, cells: Tensor, places: np.ndarray) -> Tensor:
-        """(n, cells, outputs) by how much the read-out misses, 0 where nothing is known."""
-        target, counts = self._targets(places)
-        return torch.where(counts[:, None], self.model(cells) - target, 0.0)
+    def _labelled(self, sources: np.ndarray, places: np.ndarray) -> Images:
+        return Images(self._kept.appearance[self._kept.rows(sources)], as_places(places))
 
     def snapshot(self) -> dict[str, np.ndarray]:
-        learned = {"weight": self.model.weight, "gram": self._gram}
-        return {name: t.numpy().copy() for name, t in learned.items()} | {"labelled": np.array(self._labelled)}
+        sources, places = self._learned
+        return {"weight": self.model.weight.numpy().copy(), "sources": sources.copy(), "places": places.copy()}
 
     def restore(self, snapshot: Mapping[str, np.ndarray]) -> None:
         self.model.weight.copy_(torch.from_numpy(snapshot["weight"]))
-        self._gram.copy_(torch.from_numpy(snapshot["gram"]))
-        self._labelled = int(snapshot["labelled"])
+        self._learned = snapshot["sources"].copy(), snapshot["places"].copy()
 
     def save(self, path: Path) -> None:
         save_model(self.model, path)
