@@ -129,7 +129,9 @@ class Scene:
         self.images, folder = images, Path(tempfile.mkdtemp())
         weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)  # 1.7 GB of 2.2 million hands
         self.task = Filed(folder, images, labelled)
-        seen = replace(config.SOUND, appearance="seen", landmarks=landmarks, frequencies=frequencies)
+        seen = replace(
+            config.SOUND, appearance="seen", information="unseen", landmarks=landmarks, frequencies=frequencies
+        )
         self.spaces, self.given = Spaces(self.task), np.arange(images, images + labelled)
         calibration = calibrate(self.spaces, self.task, self.given, seen, 0)
         self.eyes = MatalFeaturiser(self.task, seen, calibration)
