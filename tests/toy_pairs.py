@@ -1,6 +1,8 @@
 """A task about pairs without a network: people are clouds of points, and learning moves the points."""
 
+import sqlite3
 import weakref
+from contextlib import suppress
 
 import numpy as np
 
@@ -109,8 +111,14 @@ def pair_game(folder, task, candidates, featuriser, split=None, budget=1000, see
         ledger, number, 0, seed, task.pool, split, task, oracle or SimulatedOracle(task), candidates, featuriser, 1,
         update, np.zeros(0, dtype=np.int64), every, next_step,
     )  # fmt: skip
-    weakref.finalize(game, ledger.close)
+    weakref.finalize(game, close_quietly, ledger)
     return game
+
+
+def close_quietly(ledger):
+    """What is collected in another thread than the one that opened it must be left alone."""
+    with suppress(sqlite3.ProgrammingError):
+        ledger.close()
 
 
 def play(game, choose, steps=10_000, learn=None, first=0):

@@ -16,7 +16,7 @@ from querist.pairs.anchors import AnchorNeighbours
 from querist.pairs.featuriser import PairGraph
 from querist.pairs.settings import PairSettings
 from querist.pairs.space import PairSpace
-from toy_pairs import ToyPairs, first, whole_pool
+from toy_pairs import ToyPairs, close_quietly, first, whole_pool
 
 YES, NO = np.array(True), np.array(False)
 
@@ -72,7 +72,7 @@ def start(tmp_path):
             ledger, 1, 0, 3, task.pool, split, task, Hand(), candidates or AnchorNeighbours(space), PairGraph(), 1,
             0, np.zeros(0, dtype=np.int64), next_step=turn, stands=True,
         )  # fmt: skip
-        weakref.finalize(game, ledger.close)
+        weakref.finalize(game, close_quietly, ledger)
         policy = Summing()
         last = LastStep(policy, game.featuriser)
         lines = Lines(game, last, lambda game, step, seen, k: first(seen, k, None))
