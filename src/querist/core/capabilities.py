@@ -105,7 +105,7 @@ class EmbedsSources(Protocol):
 
 @runtime_checkable
 class EstimatesInfluence(Protocol):
-    """A task that can tell what single labels are worth, to first order, without learning them."""
+    """A task that can tell what single labels are worth, to first order or exactly, without learning them."""
 
     def influence(self, units: np.ndarray, answers: Sequence[np.ndarray] | None, sources: np.ndarray) -> np.ndarray:
         """How much the loss on labelled sources would fall if the present model learned from each unit alone.

@@ -138,7 +138,7 @@ def test_rewards_add_up_to_the_gain_on_the_reward_set(tmp_path):
 
 
 def test_each_agent_can_be_paid_for_its_own_image(tmp_path):
-    """To first order; with the model that chose."""
+    """With the model that chose."""
     game = a_game(tmp_path)
     task, reward, told = game.task, game.split.sources(Role.REWARD), []
     before = {0: task.snapshot()}
