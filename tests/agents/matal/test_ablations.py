@@ -10,11 +10,12 @@ from querist.agents.matal.partition import partitioned
 from querist.recipes.strategy_names import parse
 from toy_poses import poses_stage
 
-SEEN = [f"without={name}" for name in ("global_gap", "part_gaps", "appearance_gap", "spent", "novelty", "density")]
-"""Table 1; its row without appearances is ``matal/sound`` itself."""
+SEEN = [f"without={name}" for name in ("global_gap", "part_gaps", "appearance_gap", "spent", "novelty", "information")]
+"""Table 1 and our own; its rows without appearances or densities are ``matal/sound`` itself."""
+MORE = ["appearance=seen", "density=seen"]
 TEAMS = ["team=single", "team=top", "team=no_context,parameters=own,offer=all", "parameters=own,offer=all"]
 """Fig. 3 e-f."""
-VARIANTS = ["", "appearance=seen", *SEEN, *TEAMS, "team=no_context"]
+VARIANTS = ["", *MORE, *SEEN, *TEAMS, "team=no_context"]
 SMALL = {"episodes": 2, "steps": 2, "frequencies": 8, "landmarks": 8, "bins": 3, "check_games": 0, "warm_up": 1,
          "batch": 2, "first_width": 4, "second_width": 3, "meta": "none", "epsilon_first": 0.05}  # fmt: skip
 
@@ -46,8 +47,9 @@ def same(a, b):
 def test_what_a_team_sees_is_ablated_one_field_at_a_time(cards):
     for variant in SEEN:
         assert fields(cards[variant]) == fields(cards[""]) - {variant.removeprefix("without=")}
-    assert fields(cards["appearance=seen"]) - fields(cards[""]) == {"appearance"}
-    assert fields(cards[""]) < fields(cards["appearance=seen"])
+    for variant in MORE:
+        assert fields(cards[variant]) - fields(cards[""]) == {variant.removesuffix("=seen")}
+        assert fields(cards[""]) < fields(cards[variant])
     assert all(cards[variant].schema.hash() == cards[""].schema.hash() for variant in TEAMS)
 
 

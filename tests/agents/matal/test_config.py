@@ -53,7 +53,7 @@ def test_an_older_card_says_by_without_alone_what_it_does_not_see(without, appea
         ("sound", {"gamma": float("nan")}, "gamma is a number"),
         ("sound", {"team": "crowd"}, "team is one of context, no_context, top, single"),
         ("sound", {"without": "everything"}, "without is one of"),
-        ("sound", {"without": "appearance"}, "compare with appearance: seen"),
+        ("sound", {"without": "appearance"}, "where a number is unseen, compare with it seen"),
         ("sound", {"team": "no_context", "offer": "all"}, "no_context needs parameters: own, or offer: dealt"),
         ("sound", {"steps": 0}, "steps is at least 1"),
         ("sound", {"candidates": -1}, "not negative"),

@@ -26,11 +26,14 @@ class Matal:
             of the starting set, which crowd near 1.
         appearance: whether a candidate's appearance is ``seen``, as printed. A few hundred labelled images are told
             apart by it, and then learned by heart; ``unseen`` leaves it out.
+        density: whether these histograms are ``seen``, as printed. They are most of a candidate's numbers and say
+            next to nothing of what an image is worth, but what a team learns of them by accident drowns the rest.
         information: whether it is ``seen`` how uncertain a Gaussian process over appearances, which knows what is
             labelled, is of a candidate, and how much surer it would be of all others with it. Not in the paper, whose
             novelties and densities do not foretell what an image is worth (docs/matal.md).
-        without: leave one more group of numbers out of state or candidates, as in the paper's Table 1. Its row without
-            the appearance is ``sound`` itself, to be compared with ``sound+appearance=seen``.
+        without: leave one more group of numbers out of state or candidates, as in the paper's Table 1. Its rows without
+            appearance or density are ``sound`` itself, to be compared with ``sound+appearance=seen`` or
+            ``sound+density=seen``.
         team: ``context``: N agents, each seeing the mean of the earlier ones' choices. ``no_context``: they do not see
             it. ``top``: one agent, whose N best of all candidates are asked, even where hands are dealt. ``single``:
             one agent that asks one image per step. The paper compares them (Fig. 3 e-f) where agents think apart and
@@ -100,6 +103,7 @@ class Matal:
     bins: int = 10
     edges: Literal["fixed", "quantiles"] = "quantiles"
     appearance: Literal["seen", "unseen"] = "unseen"
+    density: Literal["seen", "unseen"] = "unseen"
     information: Literal["seen", "unseen"] = "seen"
     without: Literal[
         "nothing",
@@ -164,8 +168,8 @@ class Matal:
                 self.hand, self.candidates, self.replay, self.meta_episodes, self.check_games
             )
             >= 0,
-            "without: appearance leaves out what is seen; where it is unseen, compare with appearance: seen": (
-                self.without != "appearance" or self.appearance == "seen"
+            "without leaves out what is seen; where a number is unseen, compare with it seen": (
+                getattr(self, self.without, "seen") == "seen"
             ),
             "team: no_context needs parameters: own, or offer: dealt; with neither it is team: top": (
                 self.team != "no_context" or self.parameters == "own" or self.offer == "dealt"
@@ -206,6 +210,7 @@ FAITHFUL = Matal(
     gap="exact",
     edges="fixed",
     appearance="seen",
+    density="seen",
     information="unseen",
     parameters="own",
     network="layers",
@@ -246,11 +251,13 @@ def kept(card_settings: Mapping[str, Any]) -> Matal:
 
     Args:
         card_settings: field -> value. Older cards have no ``appearance`` of its own: what they left out stands in
-            ``without`` alone. Nor have they ``network`` and ``information``:
-            what they have is the paper's.
+            ``without`` alone. Nor have they ``density``, ``network`` and ``information``: what they have is the
+            paper's.
 
     Raises:
         TypeError: it has a setting that a team does not have.
         QueristError: the numbers break a rule.
     """
-    return Matal(**{"appearance": "seen", "network": "layers", "information": "unseen", **card_settings})
+    return Matal(
+        **{"appearance": "seen", "density": "seen", "network": "layers", "information": "unseen", **card_settings}
+    )

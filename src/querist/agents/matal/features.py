@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from querist.agents.matal.config import Matal
+from querist.agents.matal.information import LEAST, Information
 from querist.agents.matal.spaces import APPEARANCE, Calibration, Seen, Spaces
 from querist.core import rng
 from querist.core.capabilities import HasSkeleton, KnowsTruth
@@ -23,7 +24,6 @@ from querist.core.step import Featuriser, Game
 from querist.core.task import Task
 from querist.errors import QueristError, UnlabelledError
 from querist.kernels.cosines import cosine_histograms, largest_cosines
-from querist.kernels.gaussian_process import BANDWIDTH, NOISE, Posterior, Process
 from querist.kernels.mmd import discrepancy
 from querist.kernels.random_features import (
     characteristic_discrepancy,
@@ -32,7 +32,7 @@ from querist.kernels.random_features import (
 )
 
 _BLOCK = 16_384  # images: with what is computed from them some 150 MB, and a forward pass is long full by then
-_LEAST = -20.0  # logarithm of a variance that is as good as none
+_OPTIONAL = "density", "information", APPEARANCE  # settings of these names say whether they are seen
 _STATE: tuple[str, ...] = ("appearance_gap", "global_gap", "part_gaps", "spent")
 
 
@@ -46,11 +46,10 @@ def schema(spaces: Spaces, task: Task, settings: Matal) -> Schema:
     candidates = [
         Field("novelty", (topologies,), -1.0, 1.0),
         Field("density", (topologies, settings.bins), 0.0, 1.0),
-        Field("information", (2,), _LEAST, 0.0),
+        Field("information", (2,), LEAST, -LEAST),
         Field(APPEARANCE, (spaces.appearance_width,), task.fields[APPEARANCE].low, task.fields[APPEARANCE].high),
     ]
-    left = {settings.without} | ({APPEARANCE} if settings.appearance == "unseen" else set())
-    left |= {"information"} if settings.information == "unseen" else set()
+    left = {settings.without} | {name for name in _OPTIONAL if getattr(settings, name) == "unseen"}
     return Schema(tuple(f for f in candidates if f.name not in left), tuple(f for f in state if f.name not in left))
 
 
@@ -115,13 +114,13 @@ class MatalFeaturiser(Featuriser):
         known = L.topology
         if self.settings.labelled_side == "truth":
             known = self.spaces.topology(self._truth(game, labelled, L.poses))
-        gaps, process = self._gaps(L), None
-        if any(f.name == "information" for f in self.schema.candidates):
-            process = Process(L.looks, BANDWIDTH * float(self.calibration.bandwidths[0]) ** 0.5, NOISE)
+        gaps, information = self._gaps(L), None
+        if self._sees("information"):
+            information = Information(L.looks, landmarks.looks, float(self.calibration.bandwidths[0]))
         later = ((some, self.spaces.seen(game.task, [offered[some]], stream)[0]) for some in others)
         for some, block in chain([(first, seen)], later):
             gaps.add(block)
-            rows[places[some]] = self._rows(block, known, landmarks, torch.from_numpy(itself[some]), process)
+            rows[places[some]] = self._rows(block, known, landmarks, torch.from_numpy(itself[some]), information)
         spent = game.view.spent / max(1, game.view.budget)
         far = gaps.values()
         values = dict(zip(_STATE, (far[:1], far[1:2], far[2:], [spent]), strict=True))
@@ -145,7 +144,12 @@ class MatalFeaturiser(Featuriser):
             yield np.sort(order[start : start + size])
             start += size
 
-    def _rows(self, seen: Seen, known: Tensor, landmarks: Seen, itself: Tensor, process: Process | None) -> np.ndarray:
+    def _sees(self, name: str) -> bool:
+        return any(f.name == name for f in self.schema.candidates)
+
+    def _rows(
+        self, seen: Seen, known: Tensor, landmarks: Seen, itself: Tensor, information: Information | None
+    ) -> np.ndarray:
         """(n, F) of candidates.
 
         Args:
@@ -153,17 +157,17 @@ class MatalFeaturiser(Featuriser):
             known: topologies of what is labelled.
             landmarks: candidates that stand for all.
             itself: (n,) which landmark a candidate is, -1 for none.
-            process: over appearances, that knows what is labelled; None: what it would tell is not seen.
+            information: what candidates would tell; None: it is not seen.
         """
         columns = self.spaces.columns
-        density = cosine_histograms(seen.topology, landmarks.topology, columns, self._edges, itself)
-        parts = {
-            "novelty": largest_cosines(seen.topology, known, columns),
-            "density": density.flatten(1),
-            APPEARANCE: seen.looks,
-        }
-        if process is not None:
-            parts["information"] = _information(Posterior(process, seen.looks, landmarks.looks))
+        parts = {APPEARANCE: seen.looks}
+        if self._sees("novelty"):
+            parts["novelty"] = largest_cosines(seen.topology, known, columns)
+        if self._sees("density"):
+            found = cosine_histograms(seen.topology, landmarks.topology, columns, self._edges, itself)
+            parts["density"] = found.flatten(1)
+        if information is not None:
+            parts["information"] = information.rows(seen.looks, itself >= 0)
         return torch.cat([parts[f.name] for f in self.schema.candidates], dim=1).numpy()
 
     def _gaps(self, labelled: Seen) -> "_Gaps":
@@ -185,12 +189,6 @@ class MatalFeaturiser(Featuriser):
             answers = [*answers, *task.truth(given)]
         assert isinstance(task, HasSkeleton), "Spaces has checked it"
         return self.spaces.known(task.joints(labelled, answers), estimated)
-
-
-def _information(posterior: Posterior) -> Tensor:
-    """(n, 2) logarithms: of what is not known of a candidate, and of what it would tell about the landmarks."""
-    found = torch.stack([posterior.variance, posterior.falls()], dim=1)
-    return found.clamp_min(np.exp(_LEAST)).log().clamp_max(0.0)
 
 
 class _Gaps(ABC):
