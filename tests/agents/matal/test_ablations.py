@@ -10,7 +10,7 @@ from querist.agents.matal.partition import partitioned
 from querist.recipes.strategy_names import parse
 from toy_poses import poses_stage
 
-SEEN = [f"without={name}" for name in ("global_gap", "part_gaps", "appearance_gap", "spent", "novelty", "information")]
+SEEN = [f"without={name}" for name in ("global_gap", "part_gaps", "appearance_gap", "spent", "novelty", "familiarity")]
 """Table 1 and our own; its rows without appearances or densities are ``matal/sound`` itself."""
 MORE = ["appearance=seen", "density=seen"]
 TEAMS = ["team=single", "team=top", "team=no_context,parameters=own,offer=all", "parameters=own,offer=all"]

@@ -68,7 +68,7 @@ def test_sizes_of_the_paper():
 @pytest.mark.parametrize(
     ("without", "state", "width"),
     [("nothing", 6, 26), ("global_gap", 5, 26), ("part_gaps", 3, 26), ("appearance_gap", 5, 26), ("spent", 5, 26),
-     ("novelty", 6, 22), ("density", 6, 10), ("information", 6, 24), ("appearance", 6, 22)],
+     ("novelty", 6, 22), ("density", 6, 10), ("familiarity", 6, 24), ("appearance", 6, 22)],
 )  # fmt: skip
 def test_what_the_ablations_leave_out(tmp_path, without, state, width):
     task = ToyPoses()
@@ -81,28 +81,23 @@ def test_what_the_ablations_leave_out(tmp_path, without, state, width):
     assert without == "nothing" or seen.schema.hash() != whole.schema.hash()
 
 
-def test_what_a_candidate_would_tell_about_the_others(tmp_path):
-    """By inverting the whole matrix: logarithms of its variance, and of the mean fall of all variances with it.
+def test_how_familiar_a_candidate_is(tmp_path):
+    """Logarithms of the distance to the nearest labelled appearance, and of one more than its subject's labels.
 
     Both less their means over all that is offered.
     """
-    seen, game, eyes = look(tmp_path, ToyPoses())
+    task, images = ToyPoses(), np.arange(60)
+    subjects = np.where(images < 24, images % 8, images**2 % 5)
+    task.pool = ColumnarPool([f"i{i:04d}" for i in images], subjects=subjects)
+    seen, _, _ = look(tmp_path, task)
     offered, known = seen.groups.flat, np.arange(24, 54)
-    units = np.r_[known, offered]
-    looks = torch.from_numpy(game.task.describe(units, ("appearance",), None)["appearance"]).double()
-    bandwidth = 0.75 * eyes.calibration.bandwidths[0] ** 0.5
-    prior = torch.exp(-(torch.cdist(looks, looks) ** 2) / (2 * bandwidth**2))
-
-    def variances(told):
-        noisy = prior[told][:, told] + 0.1 * torch.eye(len(told)).double()
-        cross = prior[len(known) :, told]
-        return 1 - (cross @ torch.linalg.inv(noisy) * cross).sum(dim=1)
-
-    labelled = list(range(len(known)))
-    before = variances(labelled)
-    falls = [float((before - variances([*labelled, len(known) + i])).mean()) for i in range(len(offered))]
-    expected = np.log(np.stack([before.numpy(), falls], axis=1))
-    np.testing.assert_allclose(seen.field("information")[0], expected - expected.mean(axis=0), atol=1e-3)
+    looks, labelled = (task.describe(units, ("appearance",), None)["appearance"] for units in (offered, known))
+    nearest = np.linalg.norm(looks[:, None] - labelled[None], axis=2).min(axis=1)
+    labels = [int((subjects[known] == subjects[unit]).sum()) for unit in offered]
+    assert 0 in labels
+    assert len(set(labels)) > 2
+    expected = np.log(np.stack([nearest, 1.0 + np.array(labels)], axis=1))
+    np.testing.assert_allclose(seen.field("familiarity")[0], expected - expected.mean(axis=0), atol=1e-4)
 
 
 def test_an_ablation_of_sound_leaves_out_one_field_more():
@@ -115,7 +110,7 @@ def test_an_ablation_of_sound_leaves_out_one_field_more():
         return {f.name for f in (*found.candidates, *found.state)}
 
     sound = names()
-    assert sound == {"novelty", "information", "appearance_gap", "global_gap", "part_gaps", "spent"}
+    assert sound == {"novelty", "familiarity", "appearance_gap", "global_gap", "part_gaps", "spent"}
     for name in sound:
         assert names(without=name) == sound - {name}
     for name in ("appearance", "density"):

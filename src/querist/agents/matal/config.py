@@ -28,9 +28,9 @@ class Matal:
             apart by it, and then learned by heart; ``unseen`` leaves it out.
         density: whether these histograms are ``seen``, as printed. They are most of a candidate's numbers and say
             next to nothing of what an image is worth, but what a team learns of them by accident drowns the rest.
-        information: whether it is ``seen`` how uncertain a Gaussian process over appearances, which knows what is
-            labelled, is of a candidate, and how much surer it would be of all others with it. Not in the paper, whose
-            novelties and densities do not foretell what an image is worth (docs/matal.md).
+        familiarity: whether it is ``seen`` how far a candidate's appearance is from the nearest labelled one, and how
+            many images of its subject are labelled. Not in the paper, whose novelties and densities do not foretell
+            what an image is worth (docs/matal.md).
         without: leave one more group of numbers out of state or candidates, as in the paper's Table 1. Its rows without
             appearance or density are ``sound`` itself, to be compared with ``sound+appearance=seen`` or
             ``sound+density=seen``.
@@ -59,9 +59,9 @@ class Matal:
         offer: ``all``: every agent chooses from all candidates, so that those who think alike choose alike. ``dealt``:
             candidates are dealt out among the agents at random in every step, and each chooses from its own hand, as
             each question of RALIS has a pool of its own.
-        hand: at most so many candidates are dealt to an agent, others to nobody; 0: all are dealt. As many as in the
-            games, so that a team that learned to choose one of a dozen need not choose one of hundreds, where the
-            largest value is that of the oddest image.
+        hand: at most so many candidates are dealt to an agent, others to nobody; 0: all are dealt. Some, so that a team
+            that learned to choose one of a dozen need not choose one of hundreds, where the largest value is that of
+            the oddest image; a line is led astray less easily than layers, and does better with fifty than with twelve.
         candidates: at most so many images are offered per step of a deployment, a uniform subset of the pool; 0: all.
         episodes: games of the ordinary training, or of the adaptation behind meta-learning.
         steps: questions of N images in a game (T).
@@ -104,7 +104,7 @@ class Matal:
     edges: Literal["fixed", "quantiles"] = "quantiles"
     appearance: Literal["seen", "unseen"] = "unseen"
     density: Literal["seen", "unseen"] = "unseen"
-    information: Literal["seen", "unseen"] = "seen"
+    familiarity: Literal["seen", "unseen"] = "seen"
     without: Literal[
         "nothing",
         "global_gap",
@@ -113,7 +113,7 @@ class Matal:
         "spent",
         "novelty",
         "density",
-        "information",
+        "familiarity",
         "appearance",
     ] = "nothing"
     team: Literal["context", "no_context", "top", "single"] = "context"
@@ -126,7 +126,7 @@ class Matal:
     learn_from: Literal["taken", "offered"] = "offered"
     reduction: Literal["sum", "mean"] = "mean"
     offer: Literal["all", "dealt"] = "dealt"
-    hand: int = 12
+    hand: int = 50
     candidates: int = 10_000
     episodes: int = 200
     steps: int = 4
@@ -211,7 +211,7 @@ FAITHFUL = Matal(
     edges="fixed",
     appearance="seen",
     density="seen",
-    information="unseen",
+    familiarity="unseen",
     parameters="own",
     network="layers",
     offer="all",
@@ -251,7 +251,7 @@ def kept(card_settings: Mapping[str, Any]) -> Matal:
 
     Args:
         card_settings: field -> value. Older cards have no ``appearance`` of its own: what they left out stands in
-            ``without`` alone. Nor have they ``density``, ``network`` and ``information``: what they have is the
+            ``without`` alone. Nor have they ``density``, ``network`` and ``familiarity``: what they have is the
             paper's.
 
     Raises:
@@ -259,5 +259,5 @@ def kept(card_settings: Mapping[str, Any]) -> Matal:
         QueristError: the numbers break a rule.
     """
     return Matal(
-        **{"appearance": "seen", "density": "seen", "network": "layers", "information": "unseen", **card_settings}
+        **{"appearance": "seen", "density": "seen", "network": "layers", "familiarity": "unseen", **card_settings}
     )

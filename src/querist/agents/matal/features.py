@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from querist.agents.matal.config import Matal
-from querist.agents.matal.information import LEAST, Information
+from querist.agents.matal.familiarity import WIDEST, Familiarity
 from querist.agents.matal.spaces import APPEARANCE, Calibration, Seen, Spaces
 from querist.core import rng
 from querist.core.capabilities import HasSkeleton, KnowsTruth
@@ -32,7 +32,7 @@ from querist.kernels.random_features import (
 )
 
 _BLOCK = 16_384  # images: with what is computed from them some 150 MB, and a forward pass is long full by then
-_OPTIONAL = "density", "information", APPEARANCE  # settings of these names say whether they are seen
+_OPTIONAL = "density", "familiarity", APPEARANCE  # settings of these names say whether they are seen
 _STATE: tuple[str, ...] = ("appearance_gap", "global_gap", "part_gaps", "spent")
 
 
@@ -46,7 +46,7 @@ def schema(spaces: Spaces, task: Task, settings: Matal) -> Schema:
     candidates = [
         Field("novelty", (topologies,), -1.0, 1.0),
         Field("density", (topologies, settings.bins), 0.0, 1.0),
-        Field("information", (2,), LEAST, -LEAST),
+        Field("familiarity", (2,), -WIDEST, WIDEST),
         Field(APPEARANCE, (spaces.appearance_width,), task.fields[APPEARANCE].low, task.fields[APPEARANCE].high),
     ]
     left = {settings.without} | {name for name in _OPTIONAL if getattr(settings, name) == "unseen"}
@@ -114,13 +114,15 @@ class MatalFeaturiser(Featuriser):
         known = L.topology
         if self.settings.labelled_side == "truth":
             known = self.spaces.topology(self._truth(game, labelled, L.poses))
-        gaps, information = self._gaps(L), None
-        if self._sees("information"):
-            information = Information(L.looks, landmarks.looks, float(self.calibration.bandwidths[0]))
+        gaps, shown = self._gaps(L), game.pool.subjects(offered)[:, 0]
+        familiarity = Familiarity(L.looks, game.pool.subjects(labelled)[:, 0]) if self._sees("familiarity") else None
         later = ((some, self.spaces.seen(game.task, [offered[some]], stream)[0]) for some in others)
         for some, block in chain([(first, seen)], later):
             gaps.add(block)
-            rows[places[some]] = self._rows(block, known, landmarks, torch.from_numpy(itself[some]), information)
+            told = self._rows(block, known, landmarks, torch.from_numpy(itself[some]))
+            if familiarity is not None:
+                told["familiarity"] = familiarity.rows(block.looks, shown[some], torch.from_numpy(itself[some] >= 0))
+            rows[places[some]] = torch.cat([told[f.name] for f in self.schema.candidates], dim=1).numpy()
         spent = game.view.spent / max(1, game.view.budget)
         far = gaps.values()
         values = dict(zip(_STATE, (far[:1], far[1:2], far[2:], [spent]), strict=True))
@@ -147,17 +149,14 @@ class MatalFeaturiser(Featuriser):
     def _sees(self, name: str) -> bool:
         return any(f.name == name for f in self.schema.candidates)
 
-    def _rows(
-        self, seen: Seen, known: Tensor, landmarks: Seen, itself: Tensor, information: Information | None
-    ) -> np.ndarray:
-        """(n, F) of candidates.
+    def _rows(self, seen: Seen, known: Tensor, landmarks: Seen, itself: Tensor) -> dict[str, Tensor]:
+        """What can be told of candidates by themselves: field -> (n, size).
 
         Args:
             seen: the candidates.
             known: topologies of what is labelled.
             landmarks: candidates that stand for all.
             itself: (n,) which landmark a candidate is, -1 for none.
-            information: what candidates would tell; None: it is not seen.
         """
         columns = self.spaces.columns
         parts = {APPEARANCE: seen.looks}
@@ -166,9 +165,7 @@ class MatalFeaturiser(Featuriser):
         if self._sees("density"):
             found = cosine_histograms(seen.topology, landmarks.topology, columns, self._edges, itself)
             parts["density"] = found.flatten(1)
-        if information is not None:
-            parts["information"] = information.rows(seen.looks, itself >= 0)
-        return torch.cat([parts[f.name] for f in self.schema.candidates], dim=1).numpy()
+        return parts
 
     def _gaps(self, labelled: Seen) -> "_Gaps":
         if self.settings.gap == "exact":
