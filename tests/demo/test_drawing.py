@@ -25,6 +25,20 @@ def test_everything_that_a_recipe_names_can_be_drawn(tmp_path, monkeypatch, draw
     assert {p: p.stat().st_mtime_ns for p in found} == before
 
 
+def test_two_that_draw_the_same_at_once_share_what_is_ready_first(tmp_path, monkeypatch):
+    monkeypatch.setenv("QUERIST_CACHE", str(tmp_path))
+    drawing, others = Drawing("hands", 2, 1), []
+
+    def while_it_draws(done, of):
+        if not others:
+            others.append(drawing.kept())
+            (others[0] / "mark").touch()
+
+    assert drawing.kept(while_it_draws) == others[0]
+    assert (others[0] / "mark").is_file()
+    assert len(list(others[0].parent.iterdir())) == 1
+
+
 def test_other_numbers_are_kept_elsewhere(tmp_path, monkeypatch):
     monkeypatch.setenv("QUERIST_CACHE", str(tmp_path))
     folders = [Drawing("bodies", 1, 1, seed=seed).kept() for seed in (0, 1)]

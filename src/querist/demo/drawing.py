@@ -69,5 +69,9 @@ class Drawing:
         about = json.dumps([_DRAWN, asdict(self)], sort_keys=True)
         folder = default_cache() / "drawn" / f"{self.what}-{hashlib.sha256(about.encode()).hexdigest()[:12]}"
         if not folder.is_dir():
-            self.draw(folder, progress)
+            try:
+                self.draw(folder, progress)
+            except QueristError:
+                if not folder.is_dir():  # else another process has drawn the same meanwhile
+                    raise
         return folder
