@@ -129,9 +129,7 @@ class Scene:
         self.images, folder = images, Path(tempfile.mkdtemp())
         weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)  # 1.7 GB of 2.2 million hands
         self.task = Filed(folder, images, labelled)
-        seen = replace(
-            config.SOUND, appearance="seen", information="unseen", landmarks=landmarks, frequencies=frequencies
-        )
+        seen = replace(config.SOUND, appearance="seen", density="seen", landmarks=landmarks, frequencies=frequencies)
         self.spaces, self.given = Spaces(self.task), np.arange(images, images + labelled)
         calibration = calibrate(self.spaces, self.task, self.given, seen, 0)
         self.eyes = MatalFeaturiser(self.task, seen, calibration)
@@ -145,7 +143,7 @@ class Scene:
         )  # fmt: skip
 
     def observe(self) -> Observation:
-        """What a policy is shown: (1, n, 205) of the images, read from the files block by block, and 9 of the state."""
+        """What a policy is shown: (1, n, 207) of the images, read from the files block by block, and 9 of the state."""
         return offer(self.game, 0)
 
     def blocks(self) -> Iterator[np.ndarray]:
@@ -181,7 +179,7 @@ class Scene:
 
 
 def observation(quick: bool) -> tuple[str, Case]:
-    """8 discrepancies, and of each hand 7 novelties, 7 histograms and its appearance."""
+    """8 discrepancies, and of each hand 7 novelties, 7 histograms, how familiar it is, and its appearance."""
     scene = Scene(4_000, 500, 500, 256) if quick else Scene(100_000)
     known = scene.seen(scene.given).topology
     _, looks, topology = scene.seen(np.arange(scene.images))

@@ -169,7 +169,7 @@ def test_what_matal_sees_is_read_from_files(monkeypatch, capsys):
     seen = scene.observe()
     units = seen.groups.units[0]
     assert sorted(units) == list(range(60)) == np.concatenate(list(scene.blocks())).tolist()
-    assert seen.candidates.shape == (1, 60, 205)
+    assert seen.candidates.shape == (1, 60, 207)
     assert seen.state.shape == (9,)
     np.testing.assert_array_equal(seen.field("appearance")[0], scene.seen(units).looks)
     assert len(np.unique(scene.seen(np.arange(80)).poses.reshape(80, -1), axis=0)) == 80
