@@ -11,7 +11,7 @@ WIDEST = 20.0
 
 
 class Familiarity:
-    """Of candidates, the distance of their appearance to the nearest labelled one, and how many of their subject are.
+    """Of candidates, the distance of their appearance to the nearest labelled one, and labels of their subject.
 
     Both go on changing with every label. What is seen is how an image compares with the usual one of its step, so that
     it means the same in a game of a few dozen labels as in a deployment of many hundreds.
