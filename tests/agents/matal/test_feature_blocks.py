@@ -17,7 +17,7 @@ from toy_poses import ToyPoses, poses_game
 POOL, LABELLED, LANDMARKS = 24, 30, 5
 SETTINGS = replace(SOUND, appearance="seen", density="seen", bins=4, landmarks=LANDMARKS, frequencies=64)
 TASK = ToyPoses()
-ROUNDING = {"rtol": 1e-5, "atol": 1e-5}  # of logarithms of small variances, in single precision
+ROUNDING = {"rtol": 1e-5, "atol": 1e-5}  # of logarithms of distances, in single precision
 CALIBRATION = calibrate(Spaces(TASK), TASK, np.arange(len(TASK.pool)), SETTINGS, 0)
 
 
