@@ -9,6 +9,7 @@ from querist.core.split import Role
 from querist.errors import QueristError
 from querist.recipes.recipe import load_recipe
 from querist.tasks.pose.problem import ModelSpec, PoseProblem
+from querist.tasks.pose.process_task import PoseProcessTask
 from querist.tasks.pose.skeleton import Skeleton
 from tiny_pose_task import LIMB, TinyMaps, limbs, tiny_schedule
 
@@ -55,6 +56,13 @@ def test_everything_has_its_role(folder):
     assert {name for name, _, _ in told} == {"reading train", "reading test"}
     np.testing.assert_allclose(setup.task.data.joints, limbs().joints, atol=1e-5)
     assert setup.task.truth(np.array([3]))[0] == pytest.approx(limbs().joints[3], abs=1e-5)
+
+
+def test_a_process_may_be_what_learns(folder):
+    assert not isinstance(PROBLEM.build(folder, 0, "cpu").task, PoseProcessTask)
+    task = replace(PROBLEM, learner="process").build(folder, 0, "cpu").task
+    assert isinstance(task, PoseProcessTask)
+    assert (task.metric.measure, task.objective) == (PROBLEM.measure, PROBLEM.objective)
 
 
 def test_what_tables_say_follows_from_the_measure():

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from torch import nn
@@ -19,6 +19,7 @@ from querist.tasks.pose.load import load
 from querist.tasks.pose.measures import Measure, Metric
 from querist.tasks.pose.metric import HEAD_FACTOR
 from querist.tasks.pose.objectives import Objective
+from querist.tasks.pose.process_task import PoseProcessTask
 from querist.tasks.pose.task import PoseTask
 from querist.tasks.pose.training import Schedule
 
@@ -67,6 +68,8 @@ class PoseProblem(Problem):
         schedule: the training of each phase.
         inference_batch: images per forward pass.
         passes: Monte-Carlo passes, for strategies that want them.
+        learner: what learns the labels that are bought: the ``network``; or a ``process`` on its features, in which
+            strategies are compared in minutes (:mod:`querist.tasks.pose.process_task`).
     """
 
     size: int
@@ -83,6 +86,7 @@ class PoseProblem(Problem):
     schedule: Schedule = field(default_factory=Schedule)
     inference_batch: int = 64
     passes: int = 20
+    learner: Literal["network", "process"] = "network"
 
     def __post_init__(self) -> None:
         if self.size < 32:
@@ -111,7 +115,8 @@ class PoseProblem(Problem):
         found = read(data, self.layout)
         tested = [self.test] if labelled and isinstance(self.test, str) else []
         poses = load(found, self.size, ["train", *tested], progress=progress)
-        task = PoseTask(
+        learner = PoseTask if self.learner == "network" else PoseProcessTask
+        task = learner(
             poses,
             self.model.build(len(poses.skeleton), seed),
             self._metric,

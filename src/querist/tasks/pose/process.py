@@ -5,6 +5,7 @@ learning. A process on the same features is local, and what one more label would
 Images that are worth much to it are worth much to the network (docs/matal.md has figures).
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -48,20 +49,50 @@ def gains(known: Images, asked: Images, measured: Images, bandwidth: float) -> T
     Returns:
         Of the sum over joints and coordinates, on the scale of the places squared, for the mean measured image.
     """
-    middle = known.places.nanmean(dim=0).nan_to_num(0.0)
+    middle = _middle(known.places)
     told, asks, counts = ((each.places - middle) for each in (known, asked, measured))
-    joints_of: dict[tuple[bool, ...], list[int]] = {}
-    for joint, shown in enumerate(torch.isfinite(told).all(dim=2).T.tolist()):
-        joints_of.setdefault(tuple(shown), []).append(joint)
     found = asked.looks.new_zeros(len(asked.looks))
-    for shown, joints in joints_of.items():  # what the same images show is learned together
-        images = torch.tensor(shown, dtype=torch.bool)
+    for images, joints in _by_joints(known.places):
         process = Process(known.looks[images], bandwidth, NOISE)
         labels = told[images][:, joints].flatten(1)
         surprise = asks[:, joints].flatten(1) - process.mean(asked.looks, labels)
         errors = counts[:, joints].flatten(1) - process.mean(measured.looks, labels)
         found += Posterior(process, asked.looks, measured.looks).gains(surprise, errors)
     return found
+
+
+def expected(known: Images, looks: Tensor, bandwidth: float) -> Tensor:
+    """The poses that a process expects of images, each joint learned from those that show it.
+
+    Args:
+        known: what is labelled; n may be 0.
+        looks: (m, d) appearances.
+        bandwidth: see :func:`bandwidth_of`.
+
+    Returns:
+        (m, J, D); where nothing is near, the mean of the known poses, and 0 for a joint that none shows.
+    """
+    middle = _middle(known.places)
+    found = middle.expand(len(looks), *middle.shape).clone()
+    for images, joints in _by_joints(known.places):
+        labels = (known.places - middle)[images][:, joints].flatten(1)
+        process = Process(known.looks[images], bandwidth, NOISE)
+        found[:, joints] += process.mean(looks, labels).unflatten(1, (len(joints), -1))
+    return found
+
+
+def _middle(places: Tensor) -> Tensor:
+    """(n, J, D) -> (J, D)."""
+    return places.nanmean(dim=0).nan_to_num(0.0)
+
+
+def _by_joints(places: Tensor) -> Iterator[tuple[Tensor, list[int]]]:
+    """Which images show which joints, (n,) bool: what the same images show is learned together."""
+    joints_of: dict[tuple[bool, ...], list[int]] = {}
+    for joint, shown in enumerate(torch.isfinite(places).all(dim=2).T.tolist()):
+        joints_of.setdefault(tuple(shown), []).append(joint)
+    for shown, joints in joints_of.items():
+        yield torch.tensor(shown, dtype=torch.bool), joints
 
 
 def as_places(places: np.ndarray) -> Tensor:
