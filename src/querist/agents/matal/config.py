@@ -30,7 +30,7 @@ class Matal:
             next to nothing of what an image is worth, but what a team learns of them by accident drowns the rest.
         familiarity: whether it is ``seen`` how far a candidate's appearance is from the nearest labelled one, and how
             many images of its subject are labelled. Not in the paper, whose novelties and densities do not foretell
-            what an image is worth (docs/matal.md).
+            what an image is worth (docs/matal-trials.md).
         without: leave one more group of numbers out of state or candidates, as in the paper's Table 1. Its rows without
             appearance or density are ``sound`` itself, to be compared with ``sound+appearance=seen`` or
             ``sound+density=seen``.

@@ -2,7 +2,7 @@
 
 A linear read-out is not local: a few images of a kind teach it all that it can learn of them, whereas a network goes on
 learning. A process on the same features is local, and what one more label would change can be computed exactly.
-Images that are worth much to it are worth much to the network (docs/matal.md has figures).
+Images that are worth much to it are worth much to the network (docs/matal-trials.md has figures).
 """
 
 from collections.abc import Iterator
