@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 
-def masked_ridge(cells: Tensor, target: Tensor, counts: Tensor, penalty: float) -> tuple[Tensor, Tensor]:
+def masked_ridge(cells: Tensor, target: Tensor, counts: Tensor, penalty: float) -> Tensor:
     """``argmin_W  mean |x W - y|² + penalty |W|²`` for each output over the samples for which it counts, exactly.
 
     The Gram matrix of all samples is summed up once, and from it is taken what some output does not count.
@@ -16,8 +16,7 @@ def masked_ridge(cells: Tensor, target: Tensor, counts: Tensor, penalty: float) 
         penalty: relative to one cell; positive.
 
     Returns:
-        The weights (d, o), zero for outputs that count nowhere; and the Gram matrix of all samples (d, d), of the mean
-        cell, without the penalty.
+        The weights (d, o), zero for outputs that count nowhere.
 
     Raises:
         ValueError: shapes that do not fit, or a penalty that is not positive.
@@ -41,4 +40,4 @@ def masked_ridge(cells: Tensor, target: Tensor, counts: Tensor, penalty: float) 
         if bool(pattern.any()):
             factor = torch.linalg.cholesky(gram)
             weights[:, outputs] = torch.cholesky_solve(towards[:, outputs] / (int(pattern.sum()) * c), factor)
-    return weights, whole / (n * c)
+    return weights

@@ -102,8 +102,7 @@ class PoseReadoutTask(PoseUnits, Task):
         with torch.inference_mode():
             cells = self._cells(sources)
             target, counts = self._targets(places)
-            weights, _ = masked_ridge(cells, target, counts, self._ridge)
-            self.model.weight.copy_(weights)
+            self.model.weight.copy_(masked_ridge(cells, target, counts, self._ridge))
             self._learned = np.asarray(sources), places
             error = (self.model(cells) - target).square().mean(dim=1)
         return {"loss": float(error[counts].mean()) if bool(counts.any()) else 0.0}
