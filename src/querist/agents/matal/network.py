@@ -125,7 +125,8 @@ class LineQ(TeamQ):
     """A line through the image's features, whose slope follows the context: ``(w_m + u_m * h) . a + v_m . s + b_m``.
 
     A deployment offers thousands of images where games offer some dozens, and the largest of the values that layers
-    give is that of an image such as they have never met. A line cannot be led astray so (docs/matal-trials.md has figures).
+    give is that of an image such as they have never met. A line cannot be led astray so (docs/matal-trials.md has
+    figures).
 
     Args:
         agents: see :class:`TeamQ`; ``state_features`` and ``candidate_features`` likewise.

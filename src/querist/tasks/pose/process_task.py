@@ -2,8 +2,8 @@
 
 The network learns the starting set, and then stays as it is. What strategies see comes from it; what is measured is a
 process from its appearances to poses, which learns every label exactly. Nothing of a training's noise is in such a
-comparison. It puts strategies mostly, not always, in the order of the trained networks (docs/matal-trials.md): a sieve before
-days of training, and no evidence about networks.
+comparison. It puts strategies mostly, not always, in the order of the trained networks (docs/matal-trials.md has
+figures): a sieve before days of training, and no evidence about networks.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
