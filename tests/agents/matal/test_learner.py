@@ -190,6 +190,18 @@ def test_the_target_team_is_renewed_every_few_games(training, monkeypatch):
     assert len(copies) == 1 + 2
 
 
+@pytest.mark.parametrize(("every", "renewed"), [(1, 3), (3, 2), (4, 1), (7, 0)])
+def test_the_games_of_meta_learning_count_likewise(training, monkeypatch, every, renewed):
+    """Three tasks of two games: after 2, 4 and 6 games it is seen how many there were."""
+    copies = []
+    copy = TeamDQN.copy_to_target
+    it = training(replace(SMALL, meta="fomaml", meta_episodes=6, meta_games=1, target_every=every))
+    it.learner.warm_up()
+    monkeypatch.setattr(TeamDQN, "copy_to_target", lambda self: copies.append(copy(self)))
+    it.learner.meta_train()
+    assert len(copies) == renewed + 1  # and once at the end
+
+
 def test_exploration_falls_over_the_games_of_a_phase(training):
     it = training(replace(SMALL, meta="none"))
     it.learner.warm_up()

@@ -54,6 +54,7 @@ def test_turned_copies_of_icvl_are_passed_over(tmp_path):
     for folder in ("2014", "22-5", "-22-5", "45", "-90", "112-5", "180"):
         image(root / f"Training/Depth/{folder}/image_0000.png")
         lines.append(line(f"{folder}/image_0000.png", numbers(16)))
+    lines.append(line("67-5\\image_0000.png", numbers(16)))
     (root / "Training/labels.txt").write_text("".join(lines))
     assert read_icvl(root).names == ("train/2014/image_0000", "test/test_seq_1/image_0001")
 
@@ -86,6 +87,7 @@ def test_later_copies_of_icvl_are_read_too(tmp_path):
         (line("2014/image_0000.png", numbers(16)).replace("300.0000", "0"), "'palm' has no positive depth"),
         (line("2014/image_0009.png", numbers(16)), r"line 1: there is no file .*image_0009\.png"),
         (line("/etc/a.png", numbers(16)), "is not one inside"),
+        (line(".", numbers(16)), r"line 1: the path '\.' is not one inside"),
         (2 * line("2014/image_0000.png", numbers(16)), "two poses are named train/2014/image_0000"),
     ],
 )

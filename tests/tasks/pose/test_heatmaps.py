@@ -57,6 +57,17 @@ def test_the_peak_moves_a_quarter_cell_towards_its_higher_neighbour():
     assert read_places(maps, "peak").tolist() == [(1.25 + 0.5) / 2 - 1, (1.75 + 0.5) / 2 - 1]
 
 
+@pytest.mark.parametrize(("row", "column"), [(0, 0), (0, 3), (3, 0), (3, 3)])
+def test_a_peak_on_the_border_stays_in_its_cell(row, column):
+    """Its only neighbour says nothing of the other side."""
+    maps = torch.rand(4, 4, generator=torch.Generator().manual_seed(0))
+    maps[row, column] = 2.0
+    assert read_places(maps, "peak").tolist() == [(column + 0.5) / 2 - 1, (row + 0.5) / 2 - 1]
+    maps[row, 1] = 3.0  # on one border, and between two neighbours along it
+    x, _ = read_places(maps, "peak").tolist()
+    assert x == (1 + 0.25 * (1 if maps[row, 2] > maps[row, 0] else -1) + 0.5) / 2 - 1
+
+
 def test_a_bell_is_one_at_its_place_and_an_unknown_place_has_none():
     bells = gaussians(torch.tensor([[0.25, -0.25], [torch.nan, torch.nan]]), (4, 4), 0.5)
     assert bells[0].max() == bells[0, 1, 2] == 1

@@ -25,7 +25,15 @@ def test_unknown_names_are_refused(tmp_path):
         assert name in caught.value.fix
 
 
+FILES = {
+    "lsp": "joints.mat", "mpii": "annot/valid.json", "mpii-release": "mpii_human_pose_v1_u12_1.mat",
+    "coco": "person_keypoints_train2017.json", "icvl": "Training/labels.txt", "nyu": "joint_data.mat",
+    "nyu21": "joint_data.mat", "bighand": "Training_Annotation.txt", "folder": "skeleton.json",
+}  # fmt: skip
+
+
 @pytest.mark.parametrize("layout", READERS)
 def test_every_reader_says_what_it_looked_for(tmp_path, layout):
-    with pytest.raises(QueristError):
+    with pytest.raises(QueristError) as caught:
         read(tmp_path, layout)
+    assert FILES[layout] in f"{caught.value} {caught.value.fix}"

@@ -67,7 +67,10 @@ def test_boxes_of_heads_lie_beside_the_validation(root):
     savemat(root / "annot/gt_valid.mat", {"headboxes_src": boxes})
     assert read_mpii(root).heads.tolist() == [5, 10]
     savemat(root / "annot/gt_valid.mat", {"headboxes_src": boxes[..., :1]})
-    with pytest.raises(QueristError, match=r"headboxes_src is \(2, 2, 1\) for 2 people"):
+    with pytest.raises(QueristError, match=r"headboxes_src is float64 \(2, 2, 1\) for 2 people"):
+        read_mpii(root)
+    savemat(root / "annot/gt_valid.mat", {"headboxes_src": "none"})
+    with pytest.raises(QueristError, match=r"headboxes_src is <U4 \(.*\) for 2 people"):
         read_mpii(root)
 
 

@@ -85,6 +85,7 @@ def test_people_without_scale_or_place_are_passed_over(root):
             [person(point(3, 1.0), point(3, 1.0))],
             "person 1 cannot be understood: the joint 3 is unknown or",
         ),
+        ([person(point(np.inf, 1.0))], "image 1, person 1 cannot be understood: cannot convert float infinity"),
         ([person(point(3, 1.0), x1=np.zeros((0, 0)))], "person 1 cannot be understood"),
         ([person(point(3, 1.0), x2=1.0, y2=2.0)], r"the head of 015@0 measures 0\.0"),
     ],

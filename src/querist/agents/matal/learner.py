@@ -85,7 +85,8 @@ class Learner:
             logs = [self._dqn.meta_update(*pairs) for _ in range(self._settings.meta_updates)]
             for row in (*rows, *last):
                 self._tell(row, logs if row is last[-1] else [])
-            if (number + 1) % self._settings.target_every == 0:
+            games = 2 * self._settings.meta_games
+            if (number + 1) * games // self._settings.target_every > number * games // self._settings.target_every:
                 self._dqn.copy_to_target()
         self._dqn.copy_to_target()
 

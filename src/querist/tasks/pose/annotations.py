@@ -48,11 +48,21 @@ def image_inside(where: str, folder: Path, name: str) -> tuple[Path, str]:
     Raises:
         QueristError: if it is not inside, or not there.
     """
+    path = relative_path(where, folder, name)
+    require_file(where, folder / path, "unpack the images there")
+    return folder / path, str(path.with_suffix(""))
+
+
+def relative_path(where: str, folder: Path, name: str) -> PurePosixPath:
+    """The path of a line, whichever way its slashes lean; it has a name and stays inside the folder.
+
+    Raises:
+        QueristError: if it has none or does not.
+    """
     path = PurePosixPath(name.replace("\\", "/"))
     if not path.name or path.is_absolute() or ".." in path.parts:
         raise QueristError(f"{where}: the path {name!r} is not one inside {folder}", "fetch the file again")
-    require_file(where, folder / path, "unpack the images there")
-    return folder / path, str(path.with_suffix(""))
+    return path
 
 
 def _numbers(where: str, cells: list[str]) -> np.ndarray:

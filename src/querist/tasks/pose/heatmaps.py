@@ -81,8 +81,9 @@ def _peaks(scores: Tensor) -> Tensor:
         cell = row.clamp(0, h - 1) * w + column.clamp(0, w - 1)
         return flat.gather(-1, cell[..., None])[..., 0]
 
-    across = (at(y, x + 1) - at(y, x - 1)).sign()
-    down = (at(y + 1, x) - at(y - 1, x)).sign()
+    # On the border one neighbour is missing: nothing says to which side the place lies.
+    across = (at(y, x + 1) - at(y, x - 1)).sign() * ((x > 0) & (x < w - 1))
+    down = (at(y + 1, x) - at(y - 1, x)).sign() * ((y > 0) & (y < h - 1))
     moved = torch.stack([x + 0.25 * across, y + 0.25 * down], dim=-1)
     size = torch.tensor([w, h], dtype=scores.dtype, device=scores.device)
     return (moved.to(scores.dtype) + 0.5) * (2 / size) - 1

@@ -12,11 +12,11 @@ business of the augmentation.
 """
 
 import re
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from querist.errors import QueristError
 from querist.nn.folders import require_folder
-from querist.tasks.pose.annotations import annotation_lines, image_inside
+from querist.tasks.pose.annotations import annotation_lines, image_inside, relative_path
 from querist.tasks.pose.camera import Camera, Depth
 from querist.tasks.pose.listing import Frame, Listing, listing
 from querist.tasks.pose.skeletons import ICVL16
@@ -55,7 +55,7 @@ def read_icvl(root: Path) -> Listing:
     for split, labels, folder in files:
         require_folder(folder, f"the images that {labels.name} lists")
         for where, name, values in annotation_lines(labels, 48):
-            if split == "train" and _TURNED.fullmatch(PurePosixPath(name).parts[0]):
+            if split == "train" and _TURNED.fullmatch(relative_path(where, folder, name).parts[0]):
                 continue
             image, stem = image_inside(where, folder, name)
             frames.append(Frame(split, stem, image, values.reshape(16, 3)))

@@ -129,11 +129,11 @@ def _head(joints: np.ndarray) -> float | None:
 
 def _head_boxes(path: Path, count: int) -> np.ndarray:
     """(count,) diagonals of the boxes of heads."""
-    boxes = np.asarray(read_mat(path, ["headboxes_src"])["headboxes_src"], dtype=np.float64)
+    boxes = np.asarray(read_mat(path, ["headboxes_src"])["headboxes_src"])
     boxes = boxes[..., None] if boxes.ndim == 2 else boxes
-    if boxes.shape != (2, 2, count):
+    if boxes.shape != (2, 2, count) or boxes.dtype.kind not in "fiu":
         raise QueristError(
-            f"{path}: headboxes_src is {boxes.shape} for {count} people of {SPLIT_FILES['val']}",
+            f"{path}: headboxes_src is {boxes.dtype} {boxes.shape} for {count} people of {SPLIT_FILES['val']}",
             "fetch both files again, of the same origin",
         )
-    return np.linalg.norm(boxes[1] - boxes[0], axis=0)
+    return np.linalg.norm(boxes[1].astype(np.float64) - boxes[0], axis=0)

@@ -84,7 +84,7 @@ def _person(where: str, path: Path, number: int, person: Any, points: list[Any])
         corners = np.array([float(getattr(person, key)) for key in ("x1", "y1", "x2", "y2")])
         centre = np.array([float(person.objpos.x) - 1, float(person.objpos.y) - 1])
         box = person_box(centre, float(person.scale))
-    except (AttributeError, TypeError, ValueError) as error:
+    except (AttributeError, OverflowError, TypeError, ValueError) as error:
         raise QueristError(f"{where} cannot be understood: {error}", "fetch the release again") from error
     head = float(np.linalg.norm(corners[2:] - corners[:2]))
     return Frame("train", f"{path.stem}@{number}", path, joints, visible, box, head, None, path.name)

@@ -51,7 +51,9 @@ def _frames(root: Path, joints: np.ndarray) -> list[Frame]:
     require_folder(root, f"train/{JOINTS} and train/depth_1_0000001.png")
     folders = {split: root / split for split in SPLITS if (root / split).is_dir()}
     if not folders:
-        raise QueristError(f"{root} has neither train/ nor test/", "unpack NYU's dataset/ there")
+        raise QueristError(
+            f"{root} has neither train/ nor test/", f"unpack NYU's dataset/ there, such as train/{JOINTS}"
+        )
     frames = []
     for split, folder in folders.items():
         table = np.asarray(read_mat(folder / JOINTS, ["joint_uvd"])["joint_uvd"])
