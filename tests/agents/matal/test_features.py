@@ -72,7 +72,7 @@ def test_sizes_of_the_paper():
 )  # fmt: skip
 def test_what_the_ablations_leave_out(tmp_path, without, state, width):
     task = ToyPoses()
-    seen, _, _ = look(tmp_path, task, replace(EXACT, without=without))
+    seen, _, _ = look(tmp_path, task, replace(EXACT, without=without, network="layers"))
     whole, _, _ = look(tmp_path_of(tmp_path), task)
     assert seen.state.shape == (state,)
     assert seen.candidates.shape == (1, 24, width)
@@ -106,7 +106,7 @@ def test_an_ablation_of_sound_leaves_out_one_field_more():
     spaces = Spaces(task)
 
     def names(**changes):
-        found = schema(spaces, task, replace(SOUND, **changes))
+        found = schema(spaces, task, replace(SOUND, network="layers", **changes))
         return {f.name for f in (*found.candidates, *found.state)}
 
     sound = names()

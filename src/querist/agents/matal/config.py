@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 from querist.core.profiles import changed, keep_rules
 
+_OF_THE_STATE = ("global_gap", "part_gaps", "appearance_gap", "spent")
+
 
 @dataclass(frozen=True)
 class Matal:
@@ -33,7 +35,8 @@ class Matal:
             what an image is worth (docs/matal-trials.md).
         without: leave one more group of numbers out of state or candidates, as in the paper's Table 1. Its rows without
             appearance or density are ``sound`` itself, to be compared with ``sound+appearance=seen`` or
-            ``sound+density=seen``.
+            ``sound+density=seen``. What belongs to the state moves all values of a ``line`` alike, and no choice: its
+            rows need ``network: layers``.
         team: ``context``: N agents, each seeing the mean of the earlier ones' choices. ``no_context``: they do not see
             it. ``top``: one agent, whose N best of all candidates are asked, even where hands are dealt. ``single``:
             one agent that asks one image per step. The paper compares them (Fig. 3 e-f) where agents think apart and
@@ -46,7 +49,7 @@ class Matal:
         first_width: of the layers, hidden units behind the 16 of the context; ``second_width`` those of the next layer.
         reward: ``metric``: a step's rise of the metric, which the team is paid together, as printed; it drowns in the
             noise of the reward set, and says nothing about one image of twenty. ``influence``: each agent is paid what
-            the label of its own image is worth on the reward set, to first order (see
+            the label of its own image is worth on the reward set (see
             :class:`~querist.core.capabilities.EstimatesInfluence`). No bootstrap with it.
         worth: with ``influence``, an agent is paid the ``amount``; or the ``rank`` of its image among all that were
             offered, evenly from worst to best with deviation 1. A few images are worth more than all others together,
@@ -171,6 +174,8 @@ class Matal:
             "without leaves out what is seen; where a number is unseen, compare with it seen": (
                 getattr(self, self.without, "seen") == "seen"
             ),
+            f"without: {self.without} changes no choice of a line, all of whose values the state moves alike; "
+            "with network: layers it may": (self.network == "layers" or self.without not in _OF_THE_STATE),
             "team: no_context needs parameters: own, or offer: dealt; with neither it is team: top": (
                 self.team != "no_context" or self.parameters == "own" or self.offer == "dealt"
             ),

@@ -126,7 +126,7 @@ class LineQ(TeamQ):
 
     A deployment offers thousands of images where games offer some dozens, and the largest of the values that layers
     give is that of an image such as they have never met. A line cannot be led astray so (docs/matal-trials.md has
-    figures).
+    figures). The state moves all values alike: it tells what a step is worth, and changes no choice.
 
     Args:
         agents: see :class:`TeamQ`; ``state_features`` and ``candidate_features`` likewise.
