@@ -241,7 +241,7 @@ def _steps(setup: Setup, questions: list[Question], logs: Mapping[int, Mapping[s
 
 
 def _reference(loaded: LoadedRecipe, cell: Cell, setup: Setup, run: Deployment, shared: Path) -> dict[str, Any]:
-    """A final training on what was given alone, or on every label of the pool; both from the initial weights.
+    """A final training on what was given alone, or on every label of the pool; both from where all begin.
 
     As in deployments, what was given counts for nothing after the start where the recipe says so: then the model that
     everybody begins with stands for what was given.

@@ -1,4 +1,4 @@
-"""The final training at a budget: from the initial weights, on all that was bought until then."""
+"""The final training at a budget: from the weights before the first question, on all known until then."""
 
 import time
 from collections.abc import Mapping, Sequence

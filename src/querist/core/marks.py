@@ -13,7 +13,7 @@ from querist.core.update import Updates
 
 
 class Marks:
-    """A final training from the initial weights at every budget that was reached and has no number yet.
+    """A final training from the weights before the first question at every budget that is due.
 
     Where a game ends before a budget, because nothing is left to ask, that budget gets no number: what was spent gets
     one, as what it is.

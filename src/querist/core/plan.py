@@ -22,7 +22,7 @@ class Plan:
         marks: budgets, in cost, at which a final training is measured; the last one is the budget.
         start: optimiser steps before the first question, on the starting set.
         update: optimiser steps after each step's answers.
-        final: optimiser steps of a mark's final training, from the initial weights.
+        final: optimiser steps of a mark's final training, from the weights before the first question.
         update_every: update after every so many steps.
         keep_given: whether the trainings after the start learn from the starting set too.
         close_every: write a snapshot and close after every so many steps, and at the marks. Steps between are played

@@ -51,7 +51,8 @@ class Task(ABC):
             unlabelled: sources that may be used without labels (semi-supervised models).
             steps: optimiser steps; a task may do none if there is nothing to learn from.
             phase: ``start`` (before the first question), ``step`` (between questions; optimiser state goes on) or
-                ``final`` (from the initial weights, for a budget's number).
+                ``final`` (for a budget's number, from the weights before the first question, which know the starting
+                set).
             rng: the only source of randomness.
 
         Returns:

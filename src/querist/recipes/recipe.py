@@ -31,7 +31,7 @@ class Steps:
     Args:
         start: before the first question, on the starting set.
         update: after each step's answers.
-        final: for a budget's number, from the initial weights.
+        final: for a budget's number, from the weights before the first question.
         full: for the full-supervision reference, on every label of the pool.
     """
 

@@ -66,7 +66,7 @@ def retrained(
 class LabelsBought:
     """Makes a stage of everything labelled in a deployment: what was given and what was bought.
 
-    Each partition begins with a model that knows nothing but its own labelled tenth: trained from untouched weights,
+    Each partition begins with a model that knows nothing but its own labelled share: trained from untouched weights,
     because the deployed model has seen the answers that the games are about (ALGORITHMS 2.9-3).
 
     Args:

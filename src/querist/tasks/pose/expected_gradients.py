@@ -1,9 +1,9 @@
 """How far a label would move a pose network, if it were like what is known of labelled neighbours (ALGORITHMS 2.6).
 
 EGL++ (Shukla et al. 2022): the expected squared length of the loss's gradient. The loss is the squared error of heat
-maps or of coordinates; of heat maps that are learned as distributions over places it is the cross-entropy, as in
-training. Of all of these the derivative by what the network gives is the plain difference from the target, times a
-constant, so that one forward pass of an image serves all its neighbours.
+maps or of coordinates; of heat maps that are learned as distributions over places it is the cross-entropy, also where
+training compares their mean place (``soft_argmax``). Of all of these the derivative by what the network gives is the
+plain difference from the target, times a constant, so that one forward pass of an image serves all its neighbours.
 """
 
 from collections.abc import Callable, Iterator

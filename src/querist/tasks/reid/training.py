@@ -77,7 +77,7 @@ class Schedule:
         start: on the given people alone.
         step: after questions, from all answers so far. Triplets only: its ``identity`` must be 0, because the
             classifier does not live on from one update to the next.
-        final: from the initial weights, for a budget's number.
+        final: from the weights before the first question, for a budget's number.
 
     Raises:
         QueristError: a cross-entropy in the step phase.
