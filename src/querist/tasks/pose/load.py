@@ -60,15 +60,14 @@ def load(
     wanted = found.splits if splits is None else tuple(splits)
     images: list[np.ndarray] = []
     hashes: list[str] = []
-    picked: list[np.ndarray] = []
+    picked = [np.zeros(0, dtype=np.int64)]
     for split in wanted:
-        rows = found.rows(split)
+        picked.append(found.rows(split))
         told = None if progress is None else functools.partial(progress, f"reading {split}")
-        array, contents = _load_images(found, rows, size, cache or default_cache(), told)
+        array, contents = _load_images(found, picked[-1], size, cache or default_cache(), told)
         images.append(array)
         hashes += contents
-        picked.append(rows)
-    rows = np.concatenate(picked) if picked else np.zeros(0, dtype=np.int64)
+    rows = np.concatenate(picked)
     scale, offset = _frames(found, rows, size)
     joints = (found.joints[rows] - offset[:, None]) / scale[:, None]
     for split in wanted if found.depth is None else ():

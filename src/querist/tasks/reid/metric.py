@@ -60,9 +60,8 @@ def retrieval(
         distances[:, junk] = np.inf
         for i, row in zip(range(where.start, where.stop), distances, strict=True):
             same = order[first[i] : last[i]]  # the gallery's images of this person, ascending
-            own_camera = gallery_cameras[same] == query_cameras[i]
-            row[same[own_camera]] = np.inf
-            matches = same[~own_camera]
+            other = gallery_cameras[same] != query_cameras[i]
+            matches, row[same[~other]] = same[other], np.inf
             if len(matches) and query_persons[i] > DISTRACTOR:
                 statistics[i] = _statistics(_ranks(row, matches))
     return Evaluation(np.asarray(sources), statistics, _metric, _parts, int((statistics[:, 0] == 0).sum()))
