@@ -84,7 +84,7 @@ class PoseProblem(Problem):
     sigma: float = 1.0
     model: ModelSpec = field(default_factory=ModelSpec)
     schedule: Schedule = field(default_factory=Schedule)
-    inference_batch: int = 64
+    inference_batch: int = 32
     passes: int = 20
     learner: Literal["network", "process"] = "network"
 

@@ -68,7 +68,7 @@ class PoseTask(PoseInsight):
         sigma: float = 1.0,
         schedule: Schedule | None = None,
         device: str = "auto",
-        inference_batch: int = 64,
+        inference_batch: int = 32,
         passes: int = 20,
     ) -> None:
         self.data, self.metric = data, metric or Metric()
