@@ -239,8 +239,12 @@ def test_all_labels_ever_needed_are_mentioned_where_they_differ():
 
 def test_missing_cells_are_mentioned_by_seed_and_policy():
     verdict, _ = judge(entropy__global=1.0, missing={"entropy/global": {"3": None, "4": None}, "random": {"7": None}})
-    said = "Cells are missing: entropy/global (seeds 3 and 4) and random (seed 7). "
+    said = "Cells are missing: entropy/global (seeds 3 and 4); random (seed 7). "
     assert said + "Every test uses the seeds that both sides have." in verdict["sentences"]
+    later, gap = {"3": None, "4": None, "5": None}, {"3": None, "5": None, "6": None}
+    verdict, _ = judge(entropy__global=1.0, missing={"entropy/global": later, "margin/global": gap, "random": later})
+    said = "Cells are missing: entropy/global and random (seeds 3 to 5); margin/global (seeds 3, 5 and 6). "
+    assert said in text(verdict)
     lacks = {"4": [1, 2], "5": [1, 2], "6": [0], "7": None}
     verdict, _ = judge(ralis__sound=1.0, missing={"ralis/sound": lacks})
     assert "ralis/sound (seed 7; policy 0 on seed 6; policies 1 and 2 on seeds 4 and 5)" in text(verdict)

@@ -243,8 +243,11 @@ def _missing(summary: Summary) -> list[str]:
         return []
     partly = any(policies for lacks in missing.values() for policies in lacks.values())
     rule = "A seed counts for a strategy only with all its policies; every" if partly else "Every"
-    told = f"Cells are missing: {listed([f'{name} ({_cells(lacks)})' for name, lacks in missing.items()])}."
-    found = [f"{told} {rule} test uses the seeds that both sides have."]
+    alike: dict[str, list[str]] = {}
+    for name, lacks in missing.items():
+        alike.setdefault(_cells(lacks), []).append(name)
+    told = "; ".join(f"{listed(names)} ({cells})" for cells, names in alike.items())
+    found = [f"Cells are missing: {told}. {rule} test uses the seeds that both sides have."]
     out = [name for name in missing if name not in summary["strategies"]]
     return [*found, f"Left out, as no seed has all their policies: {listed(out)}."] if out else found
 
@@ -256,10 +259,17 @@ def _cells(lacks: Mapping[str, Sequence[int] | None]) -> str:
         seeds_by.setdefault(tuple(policies or ()), []).append(seed)
     found = []
     for policies, seeds in sorted(seeds_by.items()):
-        on = f"seed{'s' if len(seeds) > 1 else ''} {listed(seeds)}"
+        on = f"seed{'s' if len(seeds) > 1 else ''} {_run(seeds)}"
         noun = "policies" if len(policies) > 1 else "policy"
         found.append(f"{noun} {listed([str(p) for p in policies])} on {on}" if policies else on)
     return "; ".join(found)
+
+
+def _run(seeds: Sequence[str]) -> str:
+    """`3 to 7` where they follow each other, else `3, 5 and 7`."""
+    numbers = [int(seed) for seed in seeds]
+    follow = len(numbers) > 2 and numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+    return f"{seeds[0]} to {seeds[-1]}" if follow else listed(seeds)
 
 
 def _ends(ends: Sequence[float | None], scale: Scale) -> str:
