@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from querist.core.capabilities import Embeds, KnowsTruth
 from querist.core.observation import Field, Groups, Observation, Schema
-from querist.core.policy import Acquisition, Policy, Selection, check_selection, top_k
+from querist.core.policy import Acquisition, Policy, Selection, check_selection, schema_mismatch, top_k
 from querist.errors import QueristError
 from toy import ToyTask
 
@@ -127,3 +127,20 @@ def test_a_policy_without_memory_keeps_none():
     policy.restore({})
     with pytest.raises(ValueError, match="keeps no state"):
         policy.restore({"weights": np.zeros(1)})
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (Schema((Field("a", (2,)),), (), ("sky", "car")), "class-free"),
+        (Schema((Field("a", ()),), (), ("heaven", "car")), "2 classes): sky there, heaven here"),
+        (Schema((Field("a", ()),), (), ("car", "sky")), "the classes are in another order"),
+        (Schema((Field("a", (), 0.0, 9.0),), (), ("sky", "car")), "their values have other ranges"),
+    ],
+)
+def test_two_schemas_are_told_apart_in_words(given, words):
+    trained = Schema((Field("a", (), 0.0, 1.0),), (), None if words == "class-free" else ("sky", "car"))
+    told = str(schema_mismatch("ralis/faithful", trained, given))
+    assert f"trained on schema {trained.hash()} (candidates: a" in told
+    assert f"gives schema {given.hash()} (candidates: a" in told
+    assert words in told

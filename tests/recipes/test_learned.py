@@ -106,6 +106,34 @@ def test_still_games_are_played_with_the_model_as_it_stands(setup, monkeypatch):
     assert len(asked) == LOADED.recipe.train.halves + 1
 
 
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("ralis/sound+budget=1000", "games of 1000 questions, but their pool"),
+        ("ralis/shuffled+checkpoint=best", "would keep its best weights by the true rewards"),
+        ("ralis/sound+games=still,reward=deep_influence", "has no cheap stand-in"),
+        ("ralis/sound", "pays for what each answer is worth"),
+    ],
+)
+def test_what_will_not_do_is_said_before_anything_is_trained(setup, monkeypatch, name, words):
+    monkeypatch.setattr(type(setup.task), "fit", lambda *_, **__: pytest.fail("something is trained"))
+    monkeypatch.setattr(type(setup.task), "can", lambda *_: False)
+    training = replace(LOADED.recipe.train, rehearsal=False)
+    loaded = replace(LOADED, recipe=replace(LOADED.recipe, train=training))
+    with pytest.raises(QueristError, match=words):
+        learned.train(loaded, setup, name, 1)
+
+
+def test_still_games_stay_still_where_others_would_be_played_with_the_model(setup, monkeypatch):
+    asked = []
+    still = type(setup.task).still_rehearsal
+    monkeypatch.setattr(type(setup.task), "still_rehearsal", lambda task, s: asked.append(len(s)) or still(task, s))
+    training = replace(LOADED.recipe.train, rehearsal=False)
+    loaded = replace(LOADED, recipe=replace(LOADED.recipe, train=training))
+    learned.train(loaded, setup, "ralis/sound+games=still,reward=deep_influence", 1)
+    assert len(asked) == training.halves + 1
+
+
 def test_games_of_one_final_training_are_played_with_the_model_itself(setup, monkeypatch):
     for stand_in in ("rehearsal", "still_rehearsal"):
         monkeypatch.setattr(type(setup.task), stand_in, lambda *_: pytest.fail("a stand-in"))

@@ -171,9 +171,20 @@ def schema_mismatch(who: str, trained: Schema, given: Schema) -> QueristError:
     """The error of a policy that is given another observation than it was trained on; names both schemas."""
     return QueristError(
         f"{who} was trained on schema {trained.hash()} {_words(trained)}, but this task gives schema {given.hash()} "
-        f"{_words(given)}",
+        f"{_words(given)}{_apart(trained, given)}",
         "use a policy card trained for these features and classes, or a class-free one",
     )
+
+
+def _apart(trained: Schema, given: Schema) -> str:
+    """What tells two schemas apart that are worded alike."""
+    if _words(trained) != _words(given):
+        return ""
+    theirs, ours = trained.classes or (), given.classes or ()
+    if theirs == ours:
+        return ": their values have other ranges"
+    gone, came = ([name for name in a if name not in b][:5] for a, b in ((theirs, ours), (ours, theirs)))
+    return f": {', '.join(gone)} there, {', '.join(came)} here" if gone else ": the classes are in another order"
 
 
 def _words(schema: Schema) -> str:

@@ -1,6 +1,6 @@
 """Games on the starting set, in which a policy is trained: inner games of a ledger of their own, charged to nobody."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -108,15 +108,20 @@ class Stage:
             QueristError: the budget is more than the pool of the games.
         """
         scenes = (self.unseen,) if unseen and self.unseen is not None else self.scenes
-        worth = min(self.pool.worth(scene.inner.sources(Role.POOL)) for scene in scenes)
-        if budget > worth:
-            raise QueristError(
-                f"games of {budget} questions, but their pool, a part of the starting set, has only {worth} units to "
-                "ask about",
-                "lower the training's budget, or label more images for the start",
-            )
+        check_games(budget, self.pool, [scene.inner for scene in scenes])
         keep = keep_given and self.keep_given
         return Rehearsal(self, scenes, featuriser, budget, keep, "unseen" if unseen else "games")
+
+
+def check_games(budget: int, pool: Pool, inner: Sequence[Split]) -> None:
+    """Raise if games of so many questions ask for more than one of their pools has."""
+    worth = min(pool.worth(split.sources(Role.POOL)) for split in inner)
+    if budget > worth:
+        raise QueristError(
+            f"games of {budget} questions, but their pool, a part of the starting set, has only {worth} units to ask "
+            "about",
+            "lower the training's budget, or label more images for the start",
+        )
 
 
 class Rehearsal:

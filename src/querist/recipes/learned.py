@@ -136,9 +136,10 @@ def check(loaded: "LoadedRecipe", setup: Setup, strategy: str) -> None:
     chosen, changes = agent(what.agent), _changes(loaded.recipe, what)
     chosen.check(setup.pool, setup.split, recipe.batch, recipe.groups.count, episodes(loaded, strategy))
     chosen.check_task(setup.task, setup.split, what.profile, changes, recipe.train.rehearsal)
-    kind = {"still": RehearsesStill, "learning": Rehearses, "final": Task}[_games(loaded, strategy)]
+    games = _games(loaded, strategy)
+    kind = {"still": RehearsesStill, "learning": Rehearses, "final": Task}[games]
     stands_in = setup.task.can(kind) and isinstance(setup.task, kind)
-    if chosen.paid_by == "metric" and recipe.train.rehearsal and not stands_in:
+    if chosen.paid_by == "metric" and (recipe.train.rehearsal or games == "still") and not stands_in:
         raise QueristError(
             f"{type(setup.task).__name__} has no cheap stand-in to train policies in",
             "give a model that splits at its head; or set train.rehearsal=false: slower, and every model can be paid "
@@ -213,13 +214,13 @@ def _scene(
     games = _games(loaded, strategy)
     if games == "final":
         return Scene(inner, on_trial(task), task.snapshot())
-    if not training.rehearsal or chosen.paid_by == "answers":
-        return Scene(inner, task, task.snapshot())
     wanted = np.concatenate([inner.sources(r) for r in (Role.START, Role.POOL, Role.STATE, Role.REWARD)])
     if games == "still":
         assert isinstance(task, RehearsesStill)
         stand_in = task.still_rehearsal(wanted)
         return Scene(inner, stand_in, stand_in.snapshot())
+    if not training.rehearsal or chosen.paid_by == "answers":
+        return Scene(inner, task, task.snapshot())
     assert isinstance(task, Rehearses)
     stand_in = task.rehearsal(wanted)
     stand_in.fit(labels, new=labels, steps=training.first, phase="start", rng=stream)

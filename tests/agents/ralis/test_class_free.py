@@ -205,6 +205,15 @@ def test_what_is_labelled_is_told_only_with_what_labels_are_worth():
     assert look(SeenTask(), profile=ALWAYS, bought=[2]).field("divergence_labelled").any()
 
 
+def test_what_labels_are_worth_in_thirds_of_a_deviation_and_by_standing():
+    seen = look(TellingTask(), profile=SOUND)
+    worth = OFFERED.flat.astype(float)  # as the task tells it: the number of the unit
+    found = seen.field("influence")[OFFERED.mask]
+    np.testing.assert_allclose(found[:, 0], (worth - worth.mean()) / (3 * worth.std()), atol=1e-6)
+    np.testing.assert_allclose(found[:, 1], standings(worth), atol=1e-6)
+    assert found[worth.argmax()].tolist() == [found[:, 0].max(), found[:, 1].max(), 1.0]
+
+
 def inside_its_ranges(seen):
     for table, fields in ((numbers(seen), seen.schema.candidates), (seen.state, seen.schema.state)):
         assert np.isfinite(table).all()

@@ -15,14 +15,16 @@ from querist.agents.ralis.policy import RalisPolicy, featuriser, from_tensors, n
 from querist.core import rng
 from querist.core.agent import Again, Agent, Control, Games, Watcher
 from querist.core.candidates import ClusterPools
+from querist.core.capabilities import EstimatesDeepInfluence, EstimatesInfluence
 from querist.core.card import PolicyCard
 from querist.core.environment import QueryEnvironment
 from querist.core.observation import Schema
 from querist.core.policy import Policy
 from querist.core.pool import Pool
-from querist.core.rehearsal import Rehearsal, Stage
+from querist.core.rehearsal import Rehearsal, Stage, check_games
 from querist.core.reward import InfluenceGain, MetricGain
 from querist.core.split import Role, Split
+from querist.core.task import Task
 from querist.errors import QueristError
 from querist.nn.runtime import seeded
 from querist.rl.double_dqn import action_values
@@ -52,11 +54,28 @@ class RalisAgent(Agent):
                 "let the recipe's batch equal its groups.count",
             )
 
+    def check_task(
+        self, task: Task, split: Split, profile: str, changes: Mapping[str, Any], rehearsal: bool = True
+    ) -> None:
+        """See :meth:`~querist.core.agent.Agent.check_task`: what is seen, what is paid by, and enough to ask about."""
+        settings = config.settings(profile, changes)
+        featuriser(task, settings, task.pool.worth(split.sources(Role.STATE)))
+        check_games(settings.budget, task.pool, [self.scene(profile, changes, split, task.pool, 0, 0)])
+        kind = {"metric": Task, "influence": EstimatesInfluence, "deep_influence": EstimatesDeepInfluence}
+        itself = not rehearsal and settings.games == "learning"
+        if itself and not (task.can(kind[settings.reward]) and isinstance(task, kind[settings.reward])):
+            raise QueristError(
+                f"ralis/{profile} pays for what each answer is worth (reward: {settings.reward}), and this "
+                f"{type(task).__name__} itself cannot tell it",
+                "give a model that splits at its head, or let the metric alone pay "
+                f"(--set train.settings.ralis/{profile}.reward=metric)",
+            )
+
     def policy(self, card: PolicyCard, again: Again | None = None) -> Policy:
         return RalisPolicy(card)
 
     def episodes(self, profile: str, changes: Mapping[str, Any], control: Control | None) -> int:
-        chosen = config.settings(profile, changes)
+        chosen = _settings(profile, changes, control)
         return max(1, chosen.warm_up) if control == "untrained" else chosen.episodes
 
     def games(self, profile: str, changes: Mapping[str, Any]) -> Games:
@@ -71,11 +90,7 @@ class RalisAgent(Agent):
         control: Control | None = None,
         watch: Watcher | None = None,
     ) -> PolicyCard:
-        settings = config.settings(profile, changes)
-        if control == "shuffled" and settings.checkpoint == "best":
-            raise QueristError(
-                "the shuffled control would keep its best weights by the true rewards", "set checkpoint: last"
-            )
+        settings = _settings(profile, changes, control)
         if settings.games == "final":  # all questions of a game are asked at once
             stage = dataclasses.replace(stage, batch=settings.budget, update=settings.final_steps)
         eyes = featuriser(stage.task, settings, stage.state_units)
@@ -102,6 +117,15 @@ class RalisAgent(Agent):
             control,
             check,
         )
+
+
+def _settings(profile: str, changes: Mapping[str, Any], control: Control | None) -> Ralis:
+    settings = config.settings(profile, changes)
+    if control == "shuffled" and settings.checkpoint == "best":
+        raise QueristError(
+            "the shuffled control would keep its best weights by the true rewards", "set checkpoint: last"
+        )
+    return settings
 
 
 def _environment(games: Rehearsal, stage: Stage, settings: Ralis) -> QueryEnvironment:

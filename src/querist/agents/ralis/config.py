@@ -57,7 +57,7 @@ class Ralis:
         epsilon_floor: exploration in the long run; ``epsilon_span`` above it at first, falling by e in
             ``epsilon_decay`` steps.
         check_games: games played at the end against chance, for the card.
-        checkpoint: ``last``, or ``best`` by the reward set at the end of an episode.
+        checkpoint: ``last``, or ``best``: those of the episode with the largest sum of rewards, over all scenes.
     """
 
     features: Literal["class_free", "class_aware"] = "class_free"
