@@ -226,6 +226,7 @@ def test_a_policy_selects_for_people_from_images_without_masks(select, taught, t
 def test_the_policy_that_comes_along_selects_with_a_model_and_classes_it_never_met(select, tmp_path):
     said = select("--policy", "default", "--count", 3)
     assert said.code == 0, said.err
+    assert "Of this policy camvid-small says (8 seeds): ralis/sound does not beat its controls" in said.out
     written = json.loads((tmp_path / "batch.json").read_text())
     assert written["strategy"] == "ralis/sound"
     assert len({row["unit"] for row in written["units"]}) == 3

@@ -1,11 +1,13 @@
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import pytest
 
-from querist.compare.cards import Given, given_cards, keep
+from querist.compare.cards import Given, given_cards, keep, tell
 from querist.compare.cells import Cell, Lesson, labels_elsewhere, refuse_leak
+from querist.compare.comparisons import all_tests
 from querist.compare.run import lessons, planned, trained_otherwise, wanted
 from querist.core.card import PolicyCard
 from querist.core.observation import Field, Schema
@@ -113,6 +115,31 @@ def test_only_these_data_in_another_split_are_a_leak():
 def test_a_card_that_does_not_say_what_it_met_is_not_believed(training):
     with pytest.raises(QueristError, match="mine does not say on which data"):
         refuse_leak(toy_card(training=training), HERE, 3, "mine")
+
+
+def test_cards_are_told_what_the_comparison_says_of_them(tmp_path):
+    names = ("random", "strengthened_random", "ralis/sound", "ralis/untrained", "ralis/shuffled")
+    gains = np.array([0.0, 0.5, 3.0, 0.2, -0.2])
+    waves = [gain + np.sin(1 + k + np.arange(8)) / 5 for k, gain in enumerate(gains)]
+    areas = [{str(seed): float(v) for seed, v in enumerate(wave)} for wave in waves]
+    strategies = {
+        n: {"aubc": a, "curve": {"9": a}, "policies": 2 if "/" in n else None, "labels_all": 9}
+        for n, a in zip(names, areas, strict=True)
+    }
+    metric = {"name": "mIoU", "unit": "%", "larger_is_better": True}
+    summary = {"recipe": "mine", "strategies": strategies, "metric": metric, "budgets": [9]}
+    summary["tests"] = all_tests(strategies, [9], True)
+    folders = [Lesson("ralis/sound", 0).folder(tmp_path), Lesson("ralis/shuffled", 0).folder(tmp_path)]
+    before = [PolicyCard.load(Path(lay(folders[0]))), PolicyCard.load(Path(lay(folders[1], control="shuffled")))]
+    tell(tmp_path, summary)
+    played, control = (PolicyCard.load(folder) for folder in folders)
+    assert (played.compared["recipe"], played.compared["seeds"]) == ("mine", 8)
+    assert played.compared["said"].startswith("ralis/sound beats its controls (ralis/untrained: +2.8")
+    assert (played.hash, control.compared) == (before[0].hash, {})
+    strategies["ralis/sound"]["aubc"] = strategies["ralis/sound"]["curve"]["9"] = areas[4]
+    summary["tests"] = all_tests(strategies, [9], True)
+    tell(tmp_path, summary)
+    assert "does not beat its controls" in PolicyCard.load(folders[0]).compared["said"]
 
 
 def test_what_a_policy_cost_elsewhere_is_counted():

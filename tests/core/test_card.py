@@ -49,13 +49,30 @@ def rewrite(folder, **changes):
 
 
 @pytest.mark.parametrize(
-    "changes", [{}, {"schema": AWARE, "control": "shuffled", "variant": "gamma=0.5"}, {"curve": (), "check": {}}]
+    "changes",
+    [
+        {},
+        {"schema": AWARE, "control": "shuffled", "variant": "gamma=0.5"},
+        {"curve": (), "check": {}},
+        {"compared": {"recipe": "mine", "seeds": 8, "said": "It beats its controls."}},
+    ],
 )
 def test_round_trip(tmp_path, changes):
     card = a_card(**changes)
     assert card.save(tmp_path / "new" / "card") == tmp_path / "new" / "card"
     found = PolicyCard.load(tmp_path / "new" / "card")
-    for name in ("agent", "profile", "schema", "settings", "training", "curve", "control", "variant", "check"):
+    for name in (
+        "agent",
+        "profile",
+        "schema",
+        "settings",
+        "training",
+        "curve",
+        "control",
+        "variant",
+        "check",
+        "compared",
+    ):
         assert getattr(found, name) == getattr(card, name), name
     assert found.hash == card.hash
     assert found.tensors.keys() == card.tensors.keys()
@@ -188,6 +205,7 @@ def test_the_bytes_do_not_depend_on_the_order_of_tensors():
 def test_a_card_from_before_there_were_variants(tmp_path):
     folder = a_card().save(tmp_path)
     document = json.loads((folder / CARD).read_text())
-    del document["variant"]
+    del document["variant"], document["compared"]
     (folder / CARD).write_text(json.dumps(document))
     assert PolicyCard.load(folder).strategy == "ralis/sound"
+    assert PolicyCard.load(folder).compared == {}

@@ -8,6 +8,7 @@ import numpy as np
 import yaml
 
 from querist.commands.show import say
+from querist.compare.cards import tell
 from querist.compare.summary import read_cells, summarise, write_summary
 from querist.core.capabilities import DrawsPictures
 from querist.core.problem import Setup
@@ -56,6 +57,7 @@ def write(out: Path, settings: Mapping[str, Any] | None, setup: Setup | None) ->
     cells = read_cells(out / "cells")
     summary = summarise(cells, settings)
     write_summary(summary, out / "summary.json")
+    tell(out, summary)
     pictures = _pictures(cells, setup) if setup is not None else None
     path = out / "report.html"
     write_atomically(path, render_report(summary, cells, pictures).encode())

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from querist.commands.show import bars, reading, say, words
+from querist.commands.show import bars, reading, say, say_of, words
 from querist.core.card import PolicyCard
 from querist.core.loop import Deployment
 from querist.core.problem import Setup
@@ -32,6 +32,7 @@ def main(
     """
     loaded = load_recipe(recipe, set or [])
     name, card = chosen(strategy, policy, loaded.recipe.problem)
+    say_of(card)
     folder = Path(out or f"runs/{loaded.name}-{name.replace('/', '-')}-{seed}")
     if (folder / "ledger.sqlite").exists():
         raise QueristError(

@@ -11,7 +11,7 @@ import numpy as np
 from querist.acquisition.registry import Strategy
 from querist.annotate.batch_files import write_batch
 from querist.annotate.labelled import Labelled, find_labelled, named_units
-from querist.commands.show import reading, say
+from querist.commands.show import reading, say, say_of
 from querist.core.capabilities import KnowsTruth, LocatesUnits
 from querist.core.ledger import Ledger, Question
 from querist.core.observation import Observation
@@ -49,6 +49,7 @@ def main(
         raise QueristError(f"--count {count}: nothing to select", "ask for one unit or more")
     loaded = load_recipe(recipe, set or [])
     name, card = who(strategy, policy, loaded.recipe.problem)
+    say_of(card)
     found = find_data(loaded, data)
     prepare(loaded)
     with reading() as told:

@@ -14,6 +14,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from querist.core.card import PolicyCard
 from querist.core.loop import Event
 from querist.core.problem import Progress as Told
 
@@ -23,6 +24,12 @@ console = Console(highlight=False)
 def say(text: str, style: str | None = None) -> None:
     """Print a line as it is: a path in it is neither broken at the terminal's width nor read as markup."""
     console.print(text, style=style, markup=False, soft_wrap=True)
+
+
+def say_of(card: PolicyCard | None) -> None:
+    """What is known of a policy, to whoever is about to trust it; nothing where none plays or it was never compared."""
+    if card is not None and card.compared:
+        say(f"Of this policy {card.compared['recipe']} says ({card.compared['seeds']} seeds): {card.compared['said']}")
 
 
 def bars() -> Progress:

@@ -2,10 +2,13 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from querist.compare.cells import Lesson, refuse_leak
+from querist.compare.comparisons import learned
+from querist.compare.verdict import whether_it_learned
 from querist.core.card import CARD, PolicyCard
 from querist.core.problem import Problem, Setup
 from querist.errors import QueristError
@@ -98,6 +101,24 @@ def keep(given: Iterable[Given], out: Path) -> None:
     for one in given:
         if not (one.lesson.folder(out) / CARD).exists():
             one.card.save(one.lesson.folder(out))
+
+
+def tell(out: Path, summary: Mapping[str, Any]) -> None:
+    """Write into the cards of a comparison what it says of their strategies: cards travel, comparisons stay.
+
+    Args:
+        out: the comparison's folder, where the cards of the policies that it trained or was given lie.
+        summary: of its cells.
+    """
+    for name, found in summary["strategies"].items():
+        if not learned(name):
+            continue
+        said = {"recipe": summary["recipe"], "seeds": len(found["aubc"]), "said": whether_it_learned(name, summary)}
+        for number in range(found.get("policies") or 0):
+            folder = Lesson(name, number).folder(out)
+            card = PolicyCard.load(folder) if (folder / CARD).exists() else None
+            if card is not None and card.compared != said:
+                replace(card, compared=said).save(folder)
 
 
 def _check(loaded: LoadedRecipe, setups: Mapping[int, Setup], lesson: Lesson, where: str, card: PolicyCard) -> None:

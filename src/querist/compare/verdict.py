@@ -185,6 +185,11 @@ def _learned(summary: Summary, scale: Scale) -> list[str]:
     return found
 
 
+def whether_it_learned(name: str, summary: Summary) -> str:
+    """What a summary says of a learned strategy beside its controls, in a sentence."""
+    return _family(name, summary, Scale.of(summary))[0]
+
+
 def _family(name: str, summary: Summary, scale: Scale) -> list[str]:
     """What the confirmatory tests of a learned strategy say of it, and which of them are not there."""
     wanted = controls(name, summary["strategies"])

@@ -31,6 +31,8 @@ class PolicyCard:
         check: how it did against chance in games it was not trained in; empty if nobody looked.
         tensors: its weights.
         variant: what of its profile was changed by the name that it was trained under, such as ``team=top``.
+        compared: what a comparison that it played in says of its strategy: its recipe, how many seeds, and in words
+            whether it beat its controls; empty before. No choice depends on it.
     """
 
     agent: str
@@ -43,6 +45,7 @@ class PolicyCard:
     control: str | None = None
     check: Mapping[str, Any] = field(default_factory=dict)
     variant: str = ""
+    compared: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def strategy(self) -> str:
@@ -70,6 +73,7 @@ class PolicyCard:
             "settings": dict(self.settings),
             "training": dict(self.training),
             "check": dict(self.check),
+            "compared": dict(self.compared),
             "curve": list(self.curve),
             "tensors_sha256": hashlib.sha256(data).hexdigest(),
         }
@@ -104,6 +108,7 @@ class PolicyCard:
                 document["control"],
                 document["check"],
                 document["variant"],
+                document["compared"],
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise QueristError(
@@ -122,6 +127,7 @@ _KINDS: Mapping[str, type | tuple[type, ...]] = {
     "settings": dict,
     "training": dict,
     "check": dict,
+    "compared": dict,
     "curve": list,
     "tensors_sha256": str,
 }
@@ -134,7 +140,7 @@ def _document(text: str) -> dict[str, Any]:
         raise ValueError(f"{CARD} names no format")
     if document["format"] != FORMAT:
         raise ValueError(f"format {document['format']}: it was written by another version of querist")
-    document = {"variant": "", **document}  # cards from before there were any
+    document = {"variant": "", "compared": {}, **document}  # cards from before there were any
     for name, kind in _KINDS.items():
         if not isinstance(document.get(name, ...), kind):
             raise ValueError(f"{CARD} has no {name}, or not as it was written")
