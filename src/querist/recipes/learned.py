@@ -140,10 +140,10 @@ def check(loaded: "LoadedRecipe", setup: Setup, strategy: str) -> None:
     kind = {"still": RehearsesStill, "learning": Rehearses, "final": Task}[games]
     stands_in = setup.task.can(kind) and isinstance(setup.task, kind)
     if chosen.paid_by == "metric" and (recipe.train.rehearsal or games == "still") and not stands_in:
+        slower = "; or set train.rehearsal=false: slower, and every model can be paid by its metric"
         raise QueristError(
             f"{type(setup.task).__name__} has no cheap stand-in to train policies in",
-            "give a model that splits at its head; or set train.rehearsal=false: slower, and every model can be paid "
-            "by its metric",
+            "give a model that splits at its head" + ("" if games == "still" else slower),
         )
 
 
