@@ -63,7 +63,7 @@ def test_a_model_without_a_head_is_trained_on_itself(train, tmp_path):
     assert "train.rehearsal=false" in said.err
     said = train(*whole, "--set", "train.rehearsal=false")
     assert said.code == 2
-    assert "reward: metric" in said.err
+    assert "reward=metric" in said.err
     again = ("--set", "train.rehearsal=false", "--set", "train.settings.ralis/sound.reward=metric")
     assert train(*whole, *again, out=tmp_path / "by metric").code == 0
     assert PolicyCard.load(tmp_path / "by metric").training["training"]["rehearsal"] is False

@@ -118,7 +118,7 @@ def tell(out: Path, summary: Mapping[str, Any]) -> None:
             folder = Lesson(name, number).folder(out)
             card = PolicyCard.load(folder) if (folder / CARD).exists() else None
             if card is not None and card.compared != said:
-                replace(card, compared=said).save(folder)
+                replace(card, compared=said).save_words(folder)
 
 
 def _check(loaded: LoadedRecipe, setups: Mapping[int, Setup], lesson: Lesson, where: str, card: PolicyCard) -> None:

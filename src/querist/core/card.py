@@ -60,7 +60,11 @@ class PolicyCard:
 
     def save(self, folder: Path) -> Path:
         """Write both files, the card last; returns the folder."""
-        data = encode_arrays(self.tensors)
+        write_atomically(folder / TENSORS, encode_arrays(self.tensors))
+        return self.save_words(folder)
+
+    def save_words(self, folder: Path) -> Path:
+        """Write the card alone, beside the weights that lie there; returns the folder."""
         document = {
             "format": FORMAT,
             "agent": self.agent,
@@ -75,10 +79,9 @@ class PolicyCard:
             "check": dict(self.check),
             "compared": dict(self.compared),
             "curve": list(self.curve),
-            "tensors_sha256": hashlib.sha256(data).hexdigest(),
+            "tensors_sha256": hashlib.sha256(encode_arrays(self.tensors)).hexdigest(),
         }
         text = json.dumps(document, indent=1) + "\n"
-        write_atomically(folder / TENSORS, data)
         write_atomically(folder / CARD, text.encode())
         return folder
 
