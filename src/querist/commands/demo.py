@@ -31,7 +31,7 @@ DEMOS = {
         "First a policy learns what to ask (a quarter of a minute): it plays games with the scenes that are labelled "
         "from the start, and is paid by how much the answers help. Then each strategy, the policy among them, buys "
         "labels of image regions for a small segmentation network, on the same seeds and from the same start; at every "
-        "budget the network is trained anew from its first weights and tested.",
+        "budget the network goes back to that start, learns all that was bought, and is tested.",
     ),
     "pose": Demo(
         "demo-pose",
