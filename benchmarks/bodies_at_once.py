@@ -19,6 +19,7 @@ import torch
 from querist.core import rng
 from querist.core.answers import Labels
 from querist.core.split import Role
+from querist.kernels.k_centre import k_centre_greedy
 from querist.kernels.k_means import k_means
 from querist.recipes.build import environment, find_data, prepare, set_up
 from querist.recipes.recipe import load_recipe
@@ -81,14 +82,8 @@ class Chooser:
         return self.pool[found[:CHOSEN]]
 
     def k_centre(self, features: np.ndarray) -> np.ndarray:
-        own = torch.tensor(features[self.pool])
-        near = torch.cdist(own, torch.tensor(features[self.start])).min(dim=1).values
-        found: list[int] = []
-        for _ in range(CHOSEN):
-            found.append(int(near.argmax()))
-            near = torch.minimum(near, torch.cdist(own, own[found[-1:]])[:, 0])
-            near[found[-1]] = -1
-        return self.pool[found]
+        own, known = (torch.tensor(features[sources]) for sources in (self.pool, self.start))
+        return self.pool[k_centre_greedy(own, CHOSEN, known)[0].numpy()]
 
 
 def shapes(joints: np.ndarray) -> np.ndarray:

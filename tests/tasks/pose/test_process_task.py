@@ -87,6 +87,13 @@ def test_without_any_label_the_middle_is_expected():
     np.testing.assert_allclose(predicted(task), in_frame(task.data, np.zeros((6, 3, 2), np.float32)), atol=1e-5)
 
 
+def test_a_single_label_is_enough_to_begin_with():
+    task = made()
+    fit(task, given=GIVEN[:1], phase="start")
+    own = in_frame(task.data, normalised(task.data, task.data.joints[GIVEN[:1]]))
+    np.testing.assert_allclose(predicted(task), np.repeat(own, 6, axis=0), atol=1e-3)  # it is the middle itself
+
+
 def test_a_snapshot_holds_all(task):
     fit(task, POOL[:4])
     kept, found, described = task.snapshot(), predicted(task), task.describe(POOL, ("pose",), np.random.default_rng(0))

@@ -31,8 +31,8 @@ _OWN = ("sources", "places", "bandwidth")
 class PoseProcessTask(PoseTask):
     """See the module; arguments are those of :class:`~querist.tasks.pose.task.PoseTask`.
 
-    The bandwidth follows from the appearances of the starting set, and stays. Each joint is learned from the images
-    that show it; where nothing is near, the mean of the known poses is expected.
+    The bandwidth follows from the appearances of the starting set, or of all images where that is one, and stays. Each
+    joint is learned from the images that show it; where nothing is near, the mean of the known poses is expected.
 
     Raises:
         QueristError: the model does not show what it sees before its head.
@@ -64,7 +64,8 @@ class PoseProcessTask(PoseTask):
         sources, places = labelled_places(self.data, self.images, labels)
         if len(sources):
             self._sources, self._places = np.asarray(sources, dtype=np.int64), places
-            self._bandwidth = self._bandwidth or bandwidth_of(self._looks(self._sources))
+            usual = self._sources if len(sources) > 1 else np.arange(len(self.pool))  # one has no distance
+            self._bandwidth = self._bandwidth or bandwidth_of(self._looks(usual))
         return log
 
     def predict(self, sources: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
