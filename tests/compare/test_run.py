@@ -3,7 +3,8 @@ import json
 import numpy as np
 import pytest
 
-from querist.compare.cells import FULL, START, Cell, Lesson, card_folder
+from querist.compare.cells import Cell, Lesson, card_folder
+from querist.compare.evidence import FULL, START
 from querist.compare.run import expected_seconds, lessons, missing, planned, trained_otherwise
 from querist.core.card import PolicyCard
 from querist.core.observation import Field, Schema

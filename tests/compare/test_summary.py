@@ -273,3 +273,15 @@ def test_summary_is_strict_json_and_written_whole(tmp_path):
         write_summary({**summary, "start": float("nan")}, path)
     assert json.loads(path.read_text()) == summary
     assert [p.name for p in path.parent.iterdir()] == ["summary.json"]
+
+
+def test_seeds_without_a_reference_of_their_own_are_named():
+    played = [cell("random", seed, [44.0, 48.0]) for seed in range(4)]
+    assert summarise([*references(range(4)), *played])["references_missing"] == {}
+    assert summarise(played)["references_missing"] == {}
+    some = [*references([0, 1, 2]), *[c for c in references([3]) if c["strategy"] == "_start"], *played]
+    assert summarise(some)["references_missing"] == {"full": ["3"]}
+    summary = summarise([*references([1]), *played])
+    assert summary["references_missing"] == {"start": ["0", "2", "3"], "full": ["0", "2", "3"]}
+    said = "The value with all labels is missing on seeds 0, 2 and 3: the mean of the other seeds stands in."
+    assert said in summary["verdict"]["sentences"]

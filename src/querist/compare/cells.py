@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from querist.compare.evidence import FULL, START
 from querist.compare.memory import peak_mb, reset_peak
 from querist.core import rng
 from querist.core.answers import Labels
@@ -28,8 +29,6 @@ from querist.recipes.learned import trained_here
 from querist.recipes.recipe import LoadedRecipe
 from querist.recipes.strategy_names import parse
 
-START, FULL = "_start", "_full"
-"""The two references of a seed: a final training without any question, and one with every label of the pool."""
 _LISTED = 4000
 """Cells with more questions keep a hash of each step's units instead of their names: the files go into repositories."""
 

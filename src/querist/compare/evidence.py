@@ -16,6 +16,7 @@ Cell = dict[str, Any]
 
 FORMAT = 1
 START, FULL = "_start", "_full"
+"""The two references of a seed: a final training without any question, and one with every label of the pool."""
 
 # What must agree between all cells of a comparison, and what to tell the user where it does not.
 _SHARED = {

@@ -15,8 +15,8 @@ from queue import Empty
 from typing import Any
 
 from querist.compare.cards import Given
-from querist.compare.cells import FULL, START, Cell, Lesson, card_folder, play_cell
-from querist.compare.evidence import device_kind
+from querist.compare.cells import Cell, Lesson, card_folder, play_cell
+from querist.compare.evidence import FULL, START, device_kind
 from querist.core.card import CARD, PolicyCard
 from querist.core.loop import Event
 from querist.errors import QueristError

@@ -65,6 +65,7 @@ def summarise(cells: Sequence[Cell], recipe: Mapping[str, Any] | None = None) ->
         "tests": all_tests(strategies, budgets, larger),
         "labels_to": labels_to,
         "missing": missing,
+        "references_missing": _without_reference(references, groups),
         "environment": _environment(cells),
     }
     return {**summary, "verdict": decide(summary)}
@@ -113,6 +114,15 @@ def _missing(groups: Mapping[str, Group]) -> dict[str, dict[str, list[int] | Non
         for name, group in sorted(groups.items())
     }
     return {name: lacks for name, lacks in found.items() if lacks}
+
+
+def _without_reference(
+    references: Mapping[str, Mapping[str, float]], groups: Mapping[str, Group]
+) -> dict[str, list[str]]:
+    """By reference, the seeds that were played and have none of their own; a reference no seed has is not there."""
+    seeds = sorted({seed for group in groups.values() for seed in group}, key=int)
+    lacking = {name: [seed for seed in seeds if seed not in known] for name, known in references.items() if known}
+    return {name.strip("_"): lacks for name, lacks in lacking.items() if lacks}
 
 
 def _mean(values: Any) -> float | None:

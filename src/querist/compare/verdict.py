@@ -25,7 +25,7 @@ def decide(summary: Summary) -> dict[str, Any]:
     """Judge a summary that has everything but its verdict.
 
     Args:
-        summary: as `summarise` builds it; `strategies`, `tests`, `metric`, `budgets` and `missing` are read.
+        summary: as `summarise` builds it; `strategies`, `tests`, `metric`, `budgets` and what is missing are read.
 
     Returns:
         `headline`, `sentences`, `winner` (a strategy or None) and `helps`: True, False, or None where the
@@ -34,7 +34,7 @@ def decide(summary: Summary) -> dict[str, Any]:
     tests = [t for t in summary["tests"] if t["b"] == RANDOM and not ceiling(t["a"])]
     scale = Scale.of(summary)
     taught = _learned(summary, scale)
-    closing = [*_ceilings(summary), *_costs(summary), *_missing(summary)]
+    closing = [*_ceilings(summary), *_costs(summary), *_missing(summary), *_references(summary)]
     if not tests:
         why = "A strategy is only as good as its distance to random: run random and one more on common seeds."
         return _verdict("No verdict: nothing was compared with random.", [why, *taught, *closing], None, None)
@@ -255,6 +255,16 @@ def _missing(summary: Summary) -> list[str]:
     found = [f"Cells are missing: {told}. {rule} test uses the seeds that both sides have."]
     out = [name for name in missing if name not in summary["strategies"]]
     return [*found, f"Left out, as no seed has all their policies: {listed(out)}."] if out else found
+
+
+def _references(summary: Summary) -> list[str]:
+    told = {"start": "before any question", "full": "with all labels"}
+    lacking: Mapping[str, Sequence[str]] = summary.get("references_missing") or {}
+    return [
+        f"The value {told[name]} is missing on seed{'s' if len(seeds) > 1 else ''} {_run(seeds)}: "
+        "the mean of the other seeds stands in."
+        for name, seeds in lacking.items()
+    ]
 
 
 def _cells(lacks: Mapping[str, Sequence[int] | None]) -> str:
