@@ -42,7 +42,6 @@ def scripted(count, **more):
                 Picture(f"anchor-{number // 8}", f"the person asked about, number {number // 8}", "query"),
                 Picture(f"crop-{number}", f"candidate {number}", f"camera {number % 6 + 1}"),
             ),
-            ahead=(f"crop-{number + 1}",),
             context_title="Nearest neighbours of the query",
             **more,
         )
@@ -146,7 +145,7 @@ class ScriptedDesk:
         asked = self.questions.get(question)
         if asked is None:
             raise UnknownQuestionError("no such question")
-        names = {p.name for p in asked.pictures} | {n.name for n in self._asked(question).context} | set(asked.ahead)
+        names = {p.name for p in asked.pictures} | {n.name for n in self._asked(question).context}
         if which not in names:
             raise UnknownQuestionError("no such picture")
         return self.draw(which)

@@ -13,8 +13,6 @@ def test_no_path_can_name_a_picture(name):
         Picture(name, "alt")
     with pytest.raises(ValueError, match="cannot name a picture"):
         Neighbour(name, "alt")
-    with pytest.raises(ValueError, match="cannot name a picture"):
-        Asked(1, "?", CHOICES, (), ahead=(name,))
 
 
 @pytest.mark.parametrize("name", ["0002_c1s1_000551", "a1f09c.small@2x", "x" * 128, "a..b"])

@@ -4,8 +4,10 @@ import shutil
 import pytest
 import yaml
 
+from querist.commands.compare import _asked
 from querist.core.card import PolicyCard
 from querist.recipes.learned import find_card
+from querist.recipes.recipe import load_recipe, parse_recipe
 from querist.tasks.segmentation.problem import RegionProblem
 from slow.segmentation import change_pixel
 
@@ -50,6 +52,16 @@ def test_a_look_at_a_part_leaves_the_rest_in_the_comparison(compare, compared, t
     (out / "recipe.yaml").write_text("half a: [")
     assert compare("--strategies", "random", "--seeds", "1", out=out).code == 0
     assert yaml.safe_load((out / "recipe.yaml").read_text())["strategies"] == ["random"]
+
+
+def test_workers_are_told_what_was_asked_for():
+    """They read the recipe as text; policies are trained on the first seed that was asked for."""
+    loaded = load_recipe("hand-small")
+    asked = _asked(loaded, ["random", "matal/sound"], [5, 6], [])
+    again = parse_recipe(asked.name, asked.text)
+    assert (again.recipe.seeds, again.recipe.strategies) == ((5, 6), ("random", "matal/sound"))
+    assert again.hash == asked.hash == loaded.hash
+    assert again.recipe == asked.recipe
 
 
 def test_references_learn_from_what_deployments_learn_from(compare, compared, tmp_path):

@@ -131,4 +131,5 @@ def test_how_long_it_will_take_goes_by_what_has_ended(tmp_path):
     write_cell(tmp_path, Cell(START, 3), seconds=4.0)
     write_cell(tmp_path, Cell("random", 3), seconds=10.0)
     write_cell(tmp_path, Cell("random", 5), seconds=20.0)
+    write_cell(tmp_path, Cell("ralis/shuffled", 5), seconds=None)
     assert expected_seconds([Cell(FULL, 3), Cell("ralis/sound", 3), Cell("ralis/sound", 5)], tmp_path) == 4 + 2 * 15

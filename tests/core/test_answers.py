@@ -61,10 +61,3 @@ def test_damage_is_noticed(harm):
 def test_labels_are_as_many_as_their_answers():
     with pytest.raises(ValueError, match="2 units but 1 answers"):
         Labels(np.array([1, 2]), (np.zeros(1),), np.zeros(0, dtype=np.int64))
-
-
-def test_labels_before_and_after():
-    labels = Labels(np.array([5, 3, 8]), tuple(np.array([i]) for i in range(3)), np.array([0]))
-    assert (labels.first(2).units.tolist(), labels.first(2).given.tolist()) == ([5, 3], [0])
-    late = labels.since(2)
-    assert (late.units.tolist(), [int(a[0]) for a in late.answers], len(late.given)) == ([8], [2], 0)

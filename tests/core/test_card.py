@@ -4,6 +4,7 @@ from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from querist.core.card import CARD, FORMAT, TENSORS, PolicyCard
 from querist.core.observation import Field, Schema
@@ -90,6 +91,18 @@ def test_two_files_and_a_card_that_people_can_read(tmp_path):
     assert document["tensors_sha256"] == hashlib.sha256((tmp_path / TENSORS).read_bytes()).hexdigest()
     a_card(schema=AWARE).save(tmp_path)  # a card may be written over
     assert json.loads((tmp_path / CARD).read_text())["classes"] == "class-aware"
+
+
+def test_new_words_leave_weights_as_they_lie(tmp_path):
+    """Another program may lay the same tensors out in another way."""
+    a_card().save(tmp_path)
+    save_file(dict(TENSORS_OF_A_CARD), tmp_path / TENSORS, metadata={"format": "pt"})
+    data = (tmp_path / TENSORS).read_bytes()
+    document = json.loads((tmp_path / CARD).read_text()) | {"tensors_sha256": hashlib.sha256(data).hexdigest()}
+    (tmp_path / CARD).write_text(json.dumps(document))
+    replace(PolicyCard.load(tmp_path), compared={"said": "it learned"}).save_words(tmp_path)
+    assert (tmp_path / TENSORS).read_bytes() == data
+    assert PolicyCard.load(tmp_path).compared == {"said": "it learned"}
 
 
 def test_nothing_is_pickled(tmp_path):

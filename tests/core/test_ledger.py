@@ -132,7 +132,6 @@ def test_episodes_play_with_bought_and_given_labels_and_are_never_charged(ledger
 
 def test_what_was_given_is_counted(ledger):
     assert ledger.given(1) == {"start": 2, "reward": 2, "test": 2}
-    assert ledger.given_sources(1, "start") == ["start"]
     assert ledger.money(1) == (0, 8)
 
 

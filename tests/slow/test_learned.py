@@ -17,13 +17,13 @@ POLICIES = ("ralis__sound--p0", "ralis__sound--p1", "ralis__untrained--p0", "ral
 
 @pytest.fixture
 def compare(tmp_path, monkeypatch):
-    """Starts ``querist compare`` on one seed, into a folder, with so many workers."""
+    """Starts ``querist compare`` on one seed, not the recipe's first, into a folder, with so many workers."""
     monkeypatch.setenv("QUERIST_CACHE", str(tmp_path / "cache"))
     data, recipe = write_tiny(tmp_path, pause=0.01, learned=True)
 
     def begin(folder, workers):
         where = [str(recipe), "--data", str(data), "--out", str(folder), "--pictures", "false"]
-        what = ["--strategies", *STRATEGIES, "--seeds", "0", "--workers", str(workers)]
+        what = ["--strategies", *STRATEGIES, "--seeds", "1", "--workers", str(workers)]
         return start(["-m", "querist.cli", "compare", *where, *what])
 
     return begin
@@ -52,7 +52,7 @@ def test_a_comparison_killed_while_a_policy_trains_ends_the_same(compare, tmp_pa
     assert len({card.hash for card in expected.values()}) == len(POLICIES)
     assert cells(cut) == cells(tmp_path / "whole")
     for name, card in expected.items():
-        assert cells(cut)[f"{name}--s0.json"]["policy_hash"] == card.hash
+        assert cells(cut)[f"{name}--s1.json"]["policy_hash"] == card.hash
 
     summary = json.loads((cut / "summary.json").read_text())
     assert {name: entry["policies"] for name, entry in summary["strategies"].items()} == {

@@ -8,7 +8,7 @@ import torch
 from querist.acquisition.labelled import labelled_answers
 from querist.core.candidates import Candidates, GlobalPool
 from querist.core.capabilities import Embeds, ExpectsGradients, Scope
-from querist.core.featuriser import labelled_units
+from querist.core.featuriser import labelled_units, sources_of
 from querist.core.observation import Field, Groups, Observation, Schema
 from querist.core.policy import Acquisition
 from querist.core.step import Featuriser, Game
@@ -43,7 +43,7 @@ class ExpectedGradientLengths(Featuriser):
         candidates = np.zeros((*groups.units.shape, 1), dtype=np.float32)
         if groups.mask.any():
             candidates[groups.mask, 0] = self._expected(game, groups.flat, step)
-        sources = game.pool.sources(np.maximum(groups.units, 0).ravel()).reshape(*groups.units.shape, -1)
+        sources = sources_of(game, groups)
         return Observation(groups, candidates, self.schema, sources)
 
     def _expected(self, game: Game, offered: np.ndarray, step: int) -> np.ndarray:

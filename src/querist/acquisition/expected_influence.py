@@ -3,6 +3,7 @@
 import numpy as np
 
 from querist.core.capabilities import EstimatesInfluence
+from querist.core.featuriser import sources_of
 from querist.core.observation import Field, Groups, Observation, Schema
 from querist.core.policy import Acquisition
 from querist.core.split import Role
@@ -29,7 +30,7 @@ class InfluenceFeaturiser(Featuriser):
         G, N = groups.units.shape
         candidates = np.zeros((G, N, 1), dtype=np.float32)
         candidates[groups.mask, 0] = task.influence(groups.flat, None, reward)
-        sources = game.pool.sources(np.maximum(groups.units, 0).ravel()).reshape(G, N, -1)
+        sources = sources_of(game, groups)
         return Observation(groups, candidates, self.schema, sources)
 
 

@@ -6,6 +6,7 @@ import torch
 from querist.acquisition.labelled import labelled_answers
 from querist.acquisition.loss_prediction import Ranking, learn_losses
 from querist.core.capabilities import TellsLosses
+from querist.core.featuriser import sources_of
 from querist.core.observation import Field, Groups, Observation, Schema
 from querist.core.policy import Acquisition
 from querist.core.step import Featuriser, Game
@@ -23,14 +24,13 @@ class PredictedLosses(Featuriser):
     these images and without touching it.
 
     Args:
-        task: one that :class:`~querist.core.capabilities.TellsLosses`.
         ranking: what the predictor learns from.
         steps: of its training.
     """
 
     schema = Schema((_FIELD,))
 
-    def __init__(self, task: Task, ranking: Ranking, steps: int) -> None:
+    def __init__(self, ranking: Ranking, steps: int) -> None:
         self._ranking: Ranking = ranking
         self._steps = steps
 
@@ -38,7 +38,7 @@ class PredictedLosses(Featuriser):
         candidates = np.zeros((*groups.units.shape, 1), dtype=np.float32)
         if groups.mask.any():
             candidates[groups.mask, 0] = self._predicted(game, groups.flat, step)
-        sources = game.pool.sources(np.maximum(groups.units, 0).ravel()).reshape(*groups.units.shape, -1)
+        sources = sources_of(game, groups)
         return Observation(groups, candidates, self.schema, sources)
 
     def _predicted(self, game: Game, offered: np.ndarray, step: int) -> np.ndarray:
@@ -94,7 +94,7 @@ class LearningLoss(Acquisition):
         self._steps = steps
 
     def own_featuriser(self, task: Task) -> Featuriser:
-        return PredictedLosses(task, self.ranking, self._steps)
+        return PredictedLosses(self.ranking, self._steps)
 
     def score(self, observation: Observation, rng: np.random.Generator) -> np.ndarray:
         return observation.field("predicted_loss")

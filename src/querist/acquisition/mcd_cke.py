@@ -7,7 +7,7 @@ as in ALGORITHMS 2.6.
 import numpy as np
 import torch
 
-from querist.core.featuriser import labelled_units
+from querist.core.featuriser import labelled_units, sources_of
 from querist.core.observation import Groups, Observation, Schema
 from querist.core.policy import Policy, Selection
 from querist.core.step import Featuriser, Game
@@ -43,7 +43,7 @@ class ShrunkenPoses(Featuriser):
             mean, spread = (seen[name].reshape(len(units), -1) for name in (MEAN, SPREAD))
             rows = (mean - np.sign(mean) * self._share * spread).astype(np.float32)[inverse]
             candidates[groups.mask], state = rows[: len(offered)], rows[len(offered) :]
-        sources = game.pool.sources(np.maximum(groups.units, 0).ravel()).reshape(*groups.units.shape, -1)
+        sources = sources_of(game, groups)
         return Observation(groups, candidates, self.schema, sources, state)
 
 

@@ -6,6 +6,7 @@ import torch
 from querist.acquisition.strengthened_random import StrengthenedRandom
 from querist.core.candidates import Candidates, GlobalPool
 from querist.core.capabilities import HasSkeleton
+from querist.core.featuriser import sources_of
 from querist.core.observation import Field, Groups, Observation, Schema
 from querist.core.step import Featuriser, Game
 from querist.core.task import Task
@@ -34,10 +35,7 @@ class PoseKinds(Featuriser):
             candidates[groups.mask, self._clusters(game, groups.flat, step)] = 1.0
         subjects, number = np.unique(game.pool.source_subjects, return_inverse=True)
         asked = np.bincount(number, game.view.asked_per_source(), len(subjects)).astype(np.int64)
-        sources = game.pool.sources(np.maximum(groups.units, 0).ravel())
-        return Observation(
-            groups, candidates, self.schema, number[sources].reshape(*groups.units.shape, -1), asked=asked
-        )
+        return Observation(groups, candidates, self.schema, number[sources_of(game, groups)], asked=asked)
 
     def _clusters(self, game: Game, offered: np.ndarray, step: int) -> np.ndarray:
         """(n,) which cluster."""

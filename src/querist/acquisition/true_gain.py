@@ -6,6 +6,7 @@ import numpy as np
 
 from querist.core.answers import Labels
 from querist.core.capabilities import KnowsTruth
+from querist.core.featuriser import sources_of
 from querist.core.observation import Groups, Observation, Schema
 from querist.core.policy import Policy, Selection
 from querist.core.split import Role
@@ -29,7 +30,7 @@ class GameFeaturiser(Featuriser):
 
     def observe(self, game: Game, groups: Groups, step: int) -> Observation:
         G, N = groups.units.shape
-        sources = game.pool.sources(np.maximum(groups.units, 0).ravel()).reshape(G, N, -1)
+        sources = sources_of(game, groups)
         nothing = np.zeros((G, N, 0), dtype=np.float32)
         return GameInSight(groups, nothing, self.schema, sources, game=game, step=step)
 

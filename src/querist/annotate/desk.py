@@ -95,7 +95,6 @@ class Asked:
         revision: 0, or how often its answer was taken back: an answer belongs to a question *and* its revision, so
             that a post that was delayed on the way cannot answer a question that was taken back since.
         context: the strip; ``context_title`` says of what.
-        ahead: names of pictures of this question that the next questions probably show: loaded beforehand.
         note: anything else a person should know.
 
     Raises:
@@ -109,15 +108,12 @@ class Asked:
     revision: int = 0
     context: Sequence[Neighbour] = ()
     context_title: str = ""
-    ahead: Sequence[str] = ()
     note: str = ""
 
     def __post_init__(self) -> None:
         _check_different("choice", [choice.key.casefold() for choice in self.choices])
         _check_different("choice", [choice.value for choice in self.choices])
         _check_different("picture", [picture.name for picture in self.pictures])
-        for name in self.ahead:
-            check_name(name)
         if not self.choices:
             raise ValueError(f"question {self.id} has no choices")
 
@@ -263,7 +259,7 @@ class Desk(Protocol):
         ...
 
     def picture(self, question: int, which: str) -> Image:
-        """A picture that belongs to a question: one of its pictures, its strip or those ahead.
+        """A picture that belongs to a question: one of its pictures or its strip.
 
         Raises:
             UnknownQuestionError: the question has no picture of this name.

@@ -114,9 +114,10 @@ def _asked(
     names = tuple(strategies or loaded.recipe.strategies)
     added = dict.fromkeys(one.lesson.strategy for one in given if one.lesson.strategy not in names)
     numbers = tuple(loaded.recipe.seeds if seeds is None else seeds)
-    return dataclasses.replace(
-        loaded, recipe=dataclasses.replace(loaded.recipe, strategies=(*names, *added), seeds=numbers)
-    )
+    asked = {"strategies": [*names, *added], "seeds": [*numbers]}
+    recipe = dataclasses.replace(loaded.recipe, strategies=(*names, *added), seeds=numbers)
+    config = {**loaded.config, **asked}  # workers read the text: it says the same as the recipe
+    return dataclasses.replace(loaded, recipe=recipe, config=config, text=yaml.safe_dump(config, sort_keys=False))
 
 
 def _check(loaded: LoadedRecipe, data: Path, out: Path, given: Sequence[Given]) -> tuple[str, Setup]:

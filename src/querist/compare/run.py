@@ -137,7 +137,8 @@ def expected_seconds(cells: Sequence[Cell], out: Path) -> float | None:
     known: dict[bool, list[float]] = {}
     for path in (out / "cells").glob("*.json"):
         cell = json.loads(path.read_text(encoding="utf-8"))
-        known.setdefault(cell["strategy"] in (START, FULL), []).append(cell["seconds"])
+        if cell.get("seconds") is not None:
+            known.setdefault(cell["strategy"] in (START, FULL), []).append(cell["seconds"])
     if not known:
         return None
     every = [s for times in known.values() for s in times]

@@ -85,11 +85,3 @@ class Labels:
     def __post_init__(self) -> None:
         if len(self.units) != len(self.answers):
             raise ValueError(f"{len(self.units)} units but {len(self.answers)} answers")
-
-    def first(self, count: int) -> "Labels":
-        """The labels as they were after the first ``count`` answers."""
-        return Labels(self.units[:count], self.answers[:count], self.given)
-
-    def since(self, count: int) -> "Labels":
-        """Only what came after the first ``count`` answers, and nothing given."""
-        return Labels(self.units[count:], self.answers[count:], self.given[:0])

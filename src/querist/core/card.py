@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,23 @@ from querist.errors import QueristError
 
 FORMAT = 1
 TENSORS, CARD = "policy.safetensors", "card.json"
+
+
+@contextmanager
+def fitting(card: "PolicyCard") -> Iterator[None]:
+    """Around what builds a policy from its card.
+
+    Raises:
+        QueristError: whatever the code inside found wrong with the card's settings, schema or weights.
+    """
+    try:
+        yield
+    except (RuntimeError, KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        reason = str(error).split("\n")[-1].strip()
+        raise QueristError(
+            f"the settings, schema and weights of {card.strategy} do not fit together: {reason}",
+            "train the policy anew with this version",
+        ) from error
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +97,7 @@ class PolicyCard:
             "check": dict(self.check),
             "compared": dict(self.compared),
             "curve": list(self.curve),
-            "tensors_sha256": hashlib.sha256(encode_arrays(self.tensors)).hexdigest(),
+            "tensors_sha256": hashlib.sha256((folder / TENSORS).read_bytes()).hexdigest(),
         }
         text = json.dumps(document, indent=1) + "\n"
         write_atomically(folder / CARD, text.encode())

@@ -35,7 +35,9 @@ class FieldFeaturiser(Featuriser):
             described = game.task.describe(units, self._names, game.stream("describe", step))
             table = [described[f.name].reshape(len(units), f.size) for f in self.schema.candidates]
             candidates[groups.mask] = np.concatenate(table, axis=1)[inverse]
-        return Observation(groups, candidates, self.schema, _sources(game, groups), asked=game.view.asked_per_source())
+        return Observation(
+            groups, candidates, self.schema, sources_of(game, groups), asked=game.view.asked_per_source()
+        )
 
 
 class EmbeddingFeaturiser(Featuriser):
@@ -76,7 +78,7 @@ class EmbeddingFeaturiser(Featuriser):
                 candidates[groups.mask, self.schema.columns(f.name)] = table[inverse[: len(offered)]]
             if self._labelled:
                 state = described["embedding"][inverse[len(offered) :]]
-        sources = _sources(game, groups)
+        sources = sources_of(game, groups)
         return Observation(groups, candidates, self.schema, sources, state, game.view.asked_per_source())
 
 
@@ -97,7 +99,7 @@ def labelled_units(game: Game) -> np.ndarray:
     return np.concatenate([labels.units, game.pool.units_of(labels.given)])
 
 
-def _sources(game: Game, groups: Groups) -> np.ndarray:
-    """(G, N, s); what stands outside the mask does not matter."""
+def sources_of(game: Game, groups: Groups) -> np.ndarray:
+    """The sources of the candidates, (G, N, s); what stands outside the mask does not matter."""
     sources = game.pool.sources(np.maximum(groups.units, 0).ravel())
     return sources.reshape(*groups.units.shape, sources.shape[1])

@@ -133,11 +133,6 @@ class Ledger:
         rows = self._rows("SELECT purpose, SUM(labels) AS n FROM given WHERE game = ? GROUP BY purpose", game)
         return {row["purpose"]: int(row["n"]) for row in rows}
 
-    def given_sources(self, game: int, purpose: str) -> list[str]:
-        """The names of the sources whose labels were there before, sorted."""
-        rows = self._rows("SELECT source FROM given WHERE game = ? AND purpose = ? ORDER BY source", game, purpose)
-        return [row["source"] for row in rows]
-
     # Steps --------------------------------------------------------------------------------------------------------
 
     def ask(

@@ -1,6 +1,5 @@
 """A running view of one game's ledger, so that a step costs what is new and not what is old."""
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -49,7 +48,6 @@ class GameView:
         self._numbers: dict[int, int] = {}  # of the latest answers
         self._asked: set[int] = set()
         self._early: list[tuple[int, int, str, str | None]] = []  # answers to questions that are not noted yet
-        self._under: Counter[str] = Counter()
         self._about: dict[int, int] = {}  # unit -> its question
         self.last_question: Question | None = None
         """The question that the next step goes on from: the last one, or the last of its line."""
@@ -92,8 +90,6 @@ class GameView:
         self._asked.add(unit)
         self._about[unit] = question.id
         self.last_question = question
-        if question.context is not None:
-            self._under[question.context] += 1
         self._spent += question.cost
         self._paid[question.id] = self._spent_after[question.step] = self._spent
         self._per_source[self.pool.sources(np.array([unit]))[0]] += 1
@@ -137,10 +133,6 @@ class GameView:
         """What is known of a unit; None if it was not asked about, has no answer yet, or nobody could tell."""
         question = self._about.get(int(unit))
         return None if question is None or question not in self._answers else self._answers[question][1]
-
-    def asked_under(self, context: str) -> int:
-        """How many questions were asked under a circumstance, such as the anchor of a pair."""
-        return self._under[context]
 
     @property
     def spent(self) -> int:

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors import torch as safetensors_torch
 from torch import Tensor, nn
 from torchvision.models import get_weight
 
+from querist.core.snapshots import sync_folder
 from querist.errors import QueristError
 
 FOLDER_VARIABLE = "QUERIST_WEIGHTS"
@@ -73,7 +74,7 @@ def find_weights(name: str) -> Path:
     )
 
 
-def save_model(module: nn.Module, path: Path | str, metadata: Mapping[str, str] | None = None) -> None:
+def save_model(module: nn.Module, path: Path | str) -> None:
     """Writes a module's parameters and buffers to a safetensors file, whole or not at all.
 
     Tied weights are stored once.
@@ -81,7 +82,6 @@ def save_model(module: nn.Module, path: Path | str, metadata: Mapping[str, str] 
     Args:
         module: what to save.
         path: the file; replaced if it exists. Its folder must exist.
-        metadata: strings to keep in the file's header.
 
     Raises:
         QueristError: the file cannot be written, such as on a full disk; an older file is left untouched.
@@ -89,25 +89,22 @@ def save_model(module: nn.Module, path: Path | str, metadata: Mapping[str, str] 
     path = Path(path)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        safetensors_torch.save_model(module, str(partial), metadata=dict(metadata or {}))
+        safetensors_torch.save_model(module, str(partial))
         with partial.open("rb+") as file:
             os.fsync(file.fileno())
         partial.replace(path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except (OSError, SafetensorError) as error:
         partial.unlink(missing_ok=True)
         raise QueristError(f"cannot write {path}: {error}", "free space or choose another folder") from error
 
 
-def load_model(module: nn.Module, path: Path | str) -> dict[str, str]:
+def load_model(module: nn.Module, path: Path | str) -> None:
     """Reads what :func:`save_model` wrote into a module of the same architecture.
 
     Args:
         module: what to load into; keeps its device, precision and memory format.
         path: the file.
-
-    Returns:
-        The metadata of the file.
 
     Raises:
         QueristError: no such file, a damaged one, or one of another architecture; the module is left as it was.
@@ -122,8 +119,6 @@ def load_model(module: nn.Module, path: Path | str) -> dict[str, str]:
             state.update({name: state[known] for name in names if name not in state})
     _check_fit(own, state, f"weights file {path}", ())
     module.load_state_dict(state)
-    with safe_open(path, "pt") as file:
-        return dict(file.metadata() or {})
 
 
 def _official(name: str) -> dict[str, Tensor]:
@@ -193,12 +188,3 @@ def _tied(own: Mapping[str, Tensor]) -> list[list[str]]:
         if tensor.numel():
             groups.setdefault((tensor.data_ptr(), tensor.shape, tensor.stride()), []).append(name)
     return [names for names in groups.values() if len(names) > 1]
-
-
-def _sync_folder(folder: Path) -> None:
-    """Makes a rename survive a power loss."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -9,7 +9,7 @@ from querist.agents.matal.agent import AGENT
 from querist.agents.matal.config import settings
 from querist.agents.matal.learner import Learner
 from querist.agents.matal.partition import partitioned
-from querist.agents.matal.policy import INITIAL, TEAM, MatalPolicy, from_tensors
+from querist.agents.matal.policy import INITIAL, TEAM, MatalPolicy
 from querist.agents.matal.retraining import LabelsBought
 from querist.core.agent import CONTROLS, Again
 from querist.core.card import PolicyCard
@@ -18,6 +18,7 @@ from querist.core.oracle import SimulatedOracle
 from querist.core.plan import Parts, Plan
 from querist.core.rehearsal import halved
 from querist.errors import QueristError
+from querist.nn.halved import from_tensors
 from toy_poses import ToyPoses, poses_split, poses_stage
 
 SMALL = {"episodes": 2, "steps": 3, "frequencies": 32, "landmarks": 8, "bins": 4, "check_games": 0, "warm_up": 1,

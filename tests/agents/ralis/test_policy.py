@@ -5,11 +5,12 @@ import pytest
 import torch
 
 from querist.agents.ralis.config import FAITHFUL, SOUND
-from querist.agents.ralis.policy import RalisPolicy, featuriser, network, to_tensors
+from querist.agents.ralis.policy import RalisPolicy, featuriser, network
 from querist.core.candidates import ClusterPools
 from querist.core.card import PolicyCard
 from querist.core.policy import Selection
 from querist.errors import QueristError
+from querist.nn.halved import to_tensors
 from querist.nn.runtime import seeded
 from seen import REGIONS, STATE, SeenTask, a_game, groups
 
@@ -44,7 +45,7 @@ def a_card(profile=SOUND, classes=3, **changes):
     task = SeenTask(classes)
     card = PolicyCard(
         "ralis", "sound", featuriser(task, profile, ROWS).schema, asdict(profile), {}, (),
-        to_tensors(a_network(profile, classes)),
+        to_tensors(a_network(profile, classes), "network"),
     )  # fmt: skip
     return replace(card, **changes)
 
@@ -134,7 +135,7 @@ def test_statistics_beyond_half_precision_survive(tmp_path):
     sound = a_network(SOUND)
     sound.candidate_standardiser.deviation[0] = 1e-9
     for profile, net in ((FAITHFUL, faithful), (SOUND, sound)):
-        policy = RalisPolicy(a_card(profile, tensors=to_tensors(net)))
+        policy = RalisPolicy(a_card(profile, tensors=to_tensors(net, "network")))
         for key, value in net.named_buffers():
             assert torch.equal(policy.network.get_buffer(key), value), key
         assert np.isfinite(choose(policy, look(SeenTask(), profile)).scores).all()
@@ -152,7 +153,7 @@ def test_a_policy_leaves_the_global_generator_alone():
 def test_a_card_in_full_precision_plays_too():
     trained = a_network(SOUND)
     full = {name: array.astype(np.float32) if array.dtype == np.float16 else array
-            for name, array in to_tensors(trained).items()}  # fmt: skip
+            for name, array in to_tensors(trained, "network").items()}  # fmt: skip
     assert choose(RalisPolicy(a_card(tensors=full)), look(SeenTask(), SOUND)).indices.shape == (3, 1)
 
 

@@ -11,7 +11,9 @@ from querist.core.pool import PairPool
 from querist.errors import QueristError
 from querist.nn.optimiser import Optimiser
 from querist.nn.weights import save_model
+from querist.tasks.reid.listing import UNKNOWN
 from querist.tasks.reid.metric import retrieval
+from querist.tasks.reid.pictures import pair_picture
 from querist.tasks.reid.task import subjects
 from tiny_people import GIVEN, TinyEmbedder, about, tiny_people, tiny_schedule, tiny_task
 
@@ -280,14 +282,20 @@ def test_pairs_are_located_and_drawn(tmp_path):
     paths = tuple(tmp_path / f"{i}.png" for i in range(len(data)))
     on_disk = tiny_task(replace(data, paths=paths))
     assert on_disk.locate(units[:1]) == [{"image": str(paths[12]), "other": str(paths[13])}]
-    told = [np.array(True), np.array(False), None]
-    plain, framed = (Image.open(io.BytesIO(task.picture(units[:3], a))) for a in (None, told))
-    assert plain.size == framed.size
+    framed = Image.open(io.BytesIO(pair_picture(data, task.pairs.sources(units[:3]), [np.True_, np.False_, None])))
     width = (framed.size[0] + 4) // 3  # three tiles and the gaps between them
     colours = [framed.getpixel((width * i + 2, 100)) for i in range(3)]
     assert [int(np.argmax(c)) for c in colours[:2]] == [1, 0]  # green, red
     assert max(colours[2]) - min(colours[2]) < 20
     assert Image.open(io.BytesIO(task.picture(units[:0]))).size == (1, 1)
+    who = data.persons.copy()
+    who[24] = UNKNOWN
+    half = tiny_task(replace(data, persons=who))
+    pairs = half.pairs.pair(np.array([12, 12, 12]), np.array([13, 30, 24]))
+    sheet = Image.open(io.BytesIO(half.picture(pairs)))
+    assert sheet.size == framed.size
+    found = [sheet.getpixel((width * i + 2, 100)) for i in range(3)]
+    assert np.abs(np.array(found) - np.array(colours)).max() < 20
 
 
 def test_it_can_what_it_says():

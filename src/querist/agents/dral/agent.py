@@ -29,9 +29,9 @@ from querist.errors import QueristError
 from querist.nn.runtime import seeded, state_to_arrays
 from querist.pairs.anchors import AnchorNeighbours
 from querist.pairs.space import PairSpace
+from querist.rl.check import CHECK_SEED, against_chance
 from querist.rl.exploration import uniform_actions
 
-_CHECK_SEED = 1_000_003  # games that no policy is trained in
 _ONLINE = {None: "learn", "untrained": "off", "shuffled": "shuffled"}
 Choose = Callable[[Observation, int, np.random.Generator], Selection]
 Learn = Callable[[Game, Outcome, np.random.Generator], Mapping[str, float]]
@@ -89,7 +89,7 @@ class DralAgent(Agent):
                     curve.append(row)
                     if watch is not None:
                         watch(row)
-        check = {}
+        check: Mapping[str, Any] = {}
         if control is None and episodes and settings.check_games and stage.unseen is not None:
             with closing(stage.rehearse(eyes, settings.budget, settings.keep_given, unseen=True)) as games:
                 check = _check(games, candidates, learner, settings)
@@ -134,7 +134,7 @@ def _row(episode: int, logs: list[Mapping[str, float]], seconds: float) -> dict[
     return row
 
 
-def _check(games: Rehearsal, candidates: AnchorNeighbours, learner: Learner, settings: Dral) -> dict[str, Any]:
+def _check(games: Rehearsal, candidates: AnchorNeighbours, learner: Learner, settings: Dral) -> Mapping[str, Any]:
     """The mean reward of the policy and of chance in the same games, in a scene that it was not trained in."""
     reward = Hardness(settings)
 
@@ -146,11 +146,9 @@ def _check(games: Rehearsal, candidates: AnchorNeighbours, learner: Learner, set
 
     found: dict[str, list[float]] = {}
     for name, choose in (("policy", learner.choose), ("random", chance)):
-        played = [_play(games, candidates, _CHECK_SEED, n + 1, choose, note)[0] for n in range(settings.check_games)]
-        found[name] = [round(float(np.mean([log["reward"] for log in logs] or [0.0])), 4) for logs in played]
-    gains = np.array(found["policy"]) - np.array(found["random"])
-    error = float(gains.std(ddof=1) / np.sqrt(len(gains))) if len(gains) > 1 else None
-    return {**found, "difference": float(gains.mean()), "standard_error": error}
+        played = [_play(games, candidates, CHECK_SEED, n + 1, choose, note)[0] for n in range(settings.check_games)]
+        found[name] = [float(np.mean([log["reward"] for log in logs] or [0.0])) for logs in played]
+    return against_chance(**found)
 
 
 AGENT = DralAgent()

@@ -10,12 +10,11 @@ from querist.agents.dral.learner import Learner
 from querist.agents.dral.network import MatrixQ, NodeQ
 from querist.core.candidates import Candidates
 from querist.core.capabilities import EmbedsSources
-from querist.core.card import PolicyCard
+from querist.core.card import PolicyCard, fitting
 from querist.core.observation import Observation, Schema
 from querist.core.policy import Policy, Selection, schema_mismatch
 from querist.core.step import Game, Outcome
 from querist.core.task import Task
-from querist.errors import QueristError
 from querist.nn.runtime import arrays_to_state, seeded
 from querist.pairs.anchors import AnchorNeighbours
 from querist.pairs.featuriser import PairGraph
@@ -52,7 +51,7 @@ class DralPolicy(Policy):
     def __init__(self, card: PolicyCard) -> None:
         self.card = card
         self.schema = card.schema
-        try:
+        with fitting(card):
             self.settings = Dral(**card.settings)
             self._eyes = featuriser(self.settings)
             if self._eyes.schema.hash() != card.schema.hash():  # a matrix of another number of neighbours
@@ -60,12 +59,6 @@ class DralPolicy(Policy):
             with seeded(0):  # fresh weights are drawn before the card's replace them
                 net = network(card.schema, self.settings)
             net.load_state_dict(arrays_to_state(card.tensors, WEIGHTS))
-        except (RuntimeError, KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-            reason = str(error).split("\n")[-1].strip()
-            raise QueristError(
-                f"the settings, schema and weights of {card.strategy} do not fit together: {reason}",
-                "train the policy anew with this version",
-            ) from error
         self.keep_given = self.settings.keep_given
         self._candidates = AnchorNeighbours(PairSpace(self.settings.pairs))
         trained = self.settings.episodes > 0 or self.settings.online == "off"

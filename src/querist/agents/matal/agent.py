@@ -15,7 +15,7 @@ from querist.agents.matal.games import moment, play, team_pool
 from querist.agents.matal.learner import Learner
 from querist.agents.matal.network import TeamQ
 from querist.agents.matal.partition import partitioned
-from querist.agents.matal.policy import CALIBRATION, INITIAL, TEAM, MatalPolicy, from_tensors, to_tensors
+from querist.agents.matal.policy import CALIBRATION, INITIAL, TEAM, MatalPolicy
 from querist.agents.matal.retraining import LabelsBought
 from querist.agents.matal.spaces import APPEARANCE, POSE, Spaces, calibrate
 from querist.agents.matal.team import build_team, choose
@@ -30,9 +30,10 @@ from querist.core.rehearsal import Rehearsal, Stage
 from querist.core.split import Role, Split
 from querist.core.task import Task
 from querist.errors import QueristError
+from querist.nn.halved import from_tensors, to_tensors
 from querist.nn.runtime import seeded
+from querist.rl.check import CHECK_SEED, against_chance
 
-_CHECK_SEED = 1_000_003  # games that no policy is trained in
 Take = Callable[[Observation, int, np.random.Generator], np.ndarray]
 
 
@@ -120,8 +121,8 @@ class MatalAgent(Agent):
                 learner.train(settings.episodes)
             learner.end()
         tensors |= to_tensors(team, TEAM)
-        check = {}
-        if control is None and settings.check_games:
+        check: Mapping[str, Any] = {}
+        if control is None and settings.check_games and stage.unseen is not None:
             team.load_state_dict(from_tensors(tensors, TEAM))  # what is looked at is what is kept
             with closing(stage.rehearse(eyes, settings.steps * images, unseen=True)) as games:
                 check = _check(games, team, settings)
@@ -156,7 +157,7 @@ def _eyes(stage: Stage, settings: Matal, seed: int) -> MatalFeaturiser:
     return MatalFeaturiser(scene.task, settings, calibration)
 
 
-def _check(games: Rehearsal, team: TeamQ, settings: Matal) -> dict[str, Any]:
+def _check(games: Rehearsal, team: TeamQ, settings: Matal) -> Mapping[str, Any]:
     """The sum of gains of the team and of chance, in the same games, in a partition that it was not trained in.
 
     Only a first look: the partition has the images of the others, divided in another way. What counts is a comparison.
@@ -171,20 +172,18 @@ def _check(games: Rehearsal, team: TeamQ, settings: Matal) -> dict[str, Any]:
         return drawn(explorer(rows, uniform, 1.0, stream, np.ones(rows.shape[1])), len(rows), k)
 
     found = {name: _sums(games, take, settings) for name, take in (("policy", greedy), ("random", chance))}
-    gains = np.array(found["policy"]) - np.array(found["random"])
-    error = float(gains.std(ddof=1) / np.sqrt(len(gains))) if len(gains) > 1 else None
-    return {**found, "difference": float(gains.mean()), "standard_error": error}
+    return against_chance(**found)
 
 
 def _sums(games: Rehearsal, take: Take, settings: Matal) -> list[float]:
     plain, sums = dataclasses.replace(settings, reward="metric"), []
     for number in range(1, settings.check_games + 1):
-        game = games.new_game(team_pool(settings, deployed=False), _CHECK_SEED, number)
+        game = games.new_game(team_pool(settings, deployed=False), CHECK_SEED, number)
 
         def pick(seen: Observation, k: int, step: int, number: int = number) -> np.ndarray:
-            return take(seen, k, rng.generator(_CHECK_SEED, "play", number, step))
+            return take(seen, k, rng.generator(CHECK_SEED, "play", number, step))
 
-        sums.append(round(float(np.sum(play(game, plain, pick).rewards)), 4))
+        sums.append(float(np.sum(play(game, plain, pick).rewards)))
     return sums
 
 

@@ -3,11 +3,8 @@
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import torch
-from torch import nn
 
 from querist.agents.matal.config import Matal, kept
 from querist.agents.matal.features import MatalFeaturiser, schema
@@ -18,7 +15,7 @@ from querist.agents.matal.spaces import FIELDS, Calibration, Spaces
 from querist.agents.matal.team import build_team, choose
 from querist.core.candidates import Candidates
 from querist.core.capabilities import HasSkeleton
-from querist.core.card import PolicyCard
+from querist.core.card import PolicyCard, fitting
 from querist.core.observation import Observation
 from querist.core.policy import Policy, Selection, schema_mismatch
 from querist.core.rehearsal import Stage
@@ -26,6 +23,7 @@ from querist.core.split import Split
 from querist.core.step import Game, Outcome
 from querist.core.task import Task
 from querist.errors import QueristError
+from querist.nn.halved import from_tensors
 from querist.nn.runtime import arrays_to_state, seeded, state_to_arrays
 
 TEAM, INITIAL, CALIBRATION = "team", "initial", "calibration"
@@ -53,16 +51,10 @@ class MatalPolicy(Policy):
 
     def __init__(self, card: PolicyCard, rehearse: Rehearse | None = None) -> None:
         self.card, self.schema, self.rehearse = card, card.schema, rehearse
-        try:
+        with fitting(card):
             self.settings = kept(card.settings)
             self.calibration = Calibration.of(card.tensors, CALIBRATION)
             self.team = self._built(TEAM)
-        except (RuntimeError, KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-            reason = str(error).split("\n")[-1].strip()
-            raise QueristError(
-                f"the settings, schema and weights of {card.strategy} do not fit together: {reason}",
-                "train the policy anew with this version",
-            ) from error
         self._trained_on: int | None = None  # how many images were labelled when the team was trained again
 
     def _built(self, prefix: str) -> TeamQ:
@@ -128,16 +120,3 @@ class MatalPolicy(Policy):
         self.team = self._built(TEAM)
         if snapshot:
             self.team.load_state_dict(arrays_to_state(snapshot, TEAM))
-
-
-def to_tensors(trained: nn.Module, prefix: str) -> dict[str, np.ndarray]:
-    """A team as a card keeps it: weights in half precision, and statistics of its inputs as they are."""
-    arrays = state_to_arrays(trained, prefix)
-    halved = {f"{prefix}/{name}" for name, weights in trained.named_parameters() if weights.dtype == torch.float32}
-    return {name: array.astype(np.float16) if name in halved else array for name, array in arrays.items()}
-
-
-def from_tensors(tensors: Mapping[str, np.ndarray], prefix: str) -> dict[str, Any]:
-    """The state of a team from what :func:`to_tensors` made of it."""
-    single = {name: np.asarray(a, np.float32) if a.dtype == np.float16 else a for name, a in tensors.items()}
-    return arrays_to_state(single, prefix)

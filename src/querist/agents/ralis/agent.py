@@ -1,7 +1,7 @@
 """RALIS as an agent: from a stage to a card (Casanova et al. 2020, Reinforced active learning for segmentation)."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import closing
 from typing import Any
 
@@ -11,7 +11,7 @@ from torch import nn
 from querist.agents.ralis import config
 from querist.agents.ralis.config import Ralis
 from querist.agents.ralis.learner import play, train
-from querist.agents.ralis.policy import RalisPolicy, featuriser, from_tensors, network, to_tensors
+from querist.agents.ralis.policy import NETWORK, RalisPolicy, featuriser, network
 from querist.core import rng
 from querist.core.agent import Again, Agent, Control, Games, Watcher
 from querist.core.candidates import ClusterPools
@@ -26,13 +26,12 @@ from querist.core.reward import InfluenceGain, MetricGain
 from querist.core.split import Role, Split
 from querist.core.task import Task
 from querist.errors import QueristError
+from querist.nn.halved import from_tensors, to_tensors
 from querist.nn.runtime import seeded
+from querist.rl.check import CHECK_SEED, against_chance
 from querist.rl.double_dqn import action_values
 from querist.rl.exploration import uniform_actions
 from querist.rl.replay import Moment
-
-_CHECK_SEED = 1_000_003  # games that no policy is trained in
-Act = Callable[[Moment, np.random.Generator], np.ndarray]
 
 
 class RalisAgent(Agent):
@@ -100,10 +99,10 @@ class RalisAgent(Agent):
                 net = network(eyes.schema, settings)
                 turns = len(stage.scenes)
                 curve = train(environment, net, settings, seed, control, watch, _weights(eyes.schema), turns)
-        tensors = to_tensors(net)
-        check = {}
-        if control is None and settings.check_games:
-            net.load_state_dict(from_tensors(tensors))  # what is looked at is what is kept
+        tensors = to_tensors(net, NETWORK)
+        check: Mapping[str, Any] = {}
+        if control is None and settings.check_games and stage.unseen is not None:
+            net.load_state_dict(from_tensors(tensors, NETWORK))  # what is looked at is what is kept
             with closing(stage.rehearse(eyes, settings.budget, settings.keep_given, unseen=True)) as games:
                 check = _check(_environment(games, stage, settings), net, settings)
         return PolicyCard(
@@ -134,7 +133,7 @@ def _environment(games: Rehearsal, stage: Stage, settings: Ralis) -> QueryEnviro
     return games.environment(ClusterPools(stage.batch, settings.pool_train), reward)
 
 
-def _check(environment: QueryEnvironment, net: nn.Module, settings: Ralis) -> dict[str, Any]:
+def _check(environment: QueryEnvironment, net: nn.Module, settings: Ralis) -> Mapping[str, Any]:
     """The sum of gains of the policy and of chance, in the same games, in a scene that it was not trained in.
 
     Only a first look: the scene has the images of the others, halved in another way. What counts is a comparison.
@@ -149,12 +148,10 @@ def _check(environment: QueryEnvironment, net: nn.Module, settings: Ralis) -> di
 
     still = settings.games == "still"  # where the metric does not move
     found = {
-        name: [round(v, 4) for v in play(environment, act, settings.check_games, _CHECK_SEED, still)]
+        name: play(environment, act, settings.check_games, CHECK_SEED, still)
         for name, act in (("policy", greedy), ("random", chance))
     }
-    gains = np.array(found["policy"]) - np.array(found["random"])
-    error = float(gains.std(ddof=1) / np.sqrt(len(gains))) if len(gains) > 1 else None
-    return {**found, "difference": float(gains.mean()), "standard_error": error}
+    return against_chance(**found)
 
 
 def _weights(schema: Schema) -> np.ndarray:

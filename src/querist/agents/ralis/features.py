@@ -13,6 +13,7 @@ import torch
 from querist.agents.ralis.config import Ralis
 from querist.core import rng
 from querist.core.capabilities import CountsAnswers, KnowsTruth
+from querist.core.featuriser import sources_of
 from querist.core.observation import Field, Groups, Observation, Schema
 from querist.core.pool import ColumnarPool
 from querist.core.split import Role, Split
@@ -62,9 +63,7 @@ class RalisFeaturiser(Featuriser):
         candidates = np.zeros((*groups.units.shape, self.schema.width), dtype=np.float32)
         if len(offered):
             candidates[groups.mask] = self._candidates(game, offered, seen, labelled)
-        sources = game.pool.sources(np.maximum(groups.units, 0).ravel())
-        sources = sources.reshape(*groups.units.shape, sources.shape[1])
-        return Observation(groups, candidates, self.schema, sources, self._state(rows))
+        return Observation(groups, candidates, self.schema, sources_of(game, groups), self._state(rows))
 
     def _hidden(self, game: Game) -> bool:
         """Whether this episode is one in which nobody says what is labelled."""

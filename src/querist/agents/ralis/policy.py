@@ -1,10 +1,6 @@
 """RALIS as a policy: the network of a card chooses the best candidate of each pool."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
-import torch
 from torch import nn
 
 from querist.agents.ralis.class_free import ClassFree
@@ -12,17 +8,20 @@ from querist.agents.ralis.config import Ralis
 from querist.agents.ralis.features import ClassAware, RalisFeaturiser, state_row_count
 from querist.agents.ralis.network import ClassAwareQ, ClassFreeQ
 from querist.core.candidates import Candidates, ClusterPools
-from querist.core.card import PolicyCard
+from querist.core.card import PolicyCard, fitting
 from querist.core.observation import Observation, Schema
 from querist.core.policy import Policy, Selection, schema_mismatch, top_k
 from querist.core.pool import ColumnarPool
 from querist.core.split import Split
 from querist.core.task import Task
 from querist.errors import QueristError
-from querist.nn.runtime import arrays_to_state, seeded, state_to_arrays
+from querist.nn.halved import from_tensors
+from querist.nn.runtime import seeded
 from querist.rl.double_dqn import action_values
 from querist.rl.replay import Moment
 
+NETWORK = "network"
+"""Where a card keeps its weights."""
 _SCALE = 0.1  # small, but no constant: an untrained network shall have a preference, as its control
 
 
@@ -55,17 +54,11 @@ class RalisPolicy(Policy):
     def __init__(self, card: PolicyCard) -> None:
         self.card = card
         self.schema = card.schema
-        try:
+        with fitting(card):
             self.settings = Ralis(**card.settings)
             with seeded(0):  # fresh weights are drawn before the card's replace them
                 self.network = network(card.schema, self.settings)
-            self.network.load_state_dict(from_tensors(card.tensors))
-        except (RuntimeError, KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-            reason = str(error).split("\n")[-1].strip()
-            raise QueristError(
-                f"the settings, schema and weights of {card.strategy} do not fit together: {reason}",
-                "train the policy anew with this version",
-            ) from error
+            self.network.load_state_dict(from_tensors(card.tensors, NETWORK))
         self.keep_given = self.settings.keep_given
         self.network.eval()
 
@@ -96,20 +89,3 @@ class RalisPolicy(Policy):
 def moment(observation: Observation) -> Moment:
     """What the network sees of an observation."""
     return Moment(observation.state, observation.candidates, observation.groups.mask)
-
-
-def to_tensors(trained: nn.Module) -> dict[str, np.ndarray]:
-    """A network as a card keeps it: weights in half precision, and statistics of its inputs as they are.
-
-    The variance of raw pixel counts is larger than any number in half precision, the deviation of a seldom feature
-    can be smaller.
-    """
-    arrays = state_to_arrays(trained, "network")
-    halved = {f"network/{name}" for name, weights in trained.named_parameters() if weights.dtype == torch.float32}
-    return {name: array.astype(np.float16) if name in halved else array for name, array in arrays.items()}
-
-
-def from_tensors(tensors: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """The state of a network from what :func:`to_tensors` made of it."""
-    single = {name: np.asarray(a, np.float32) if a.dtype == np.float16 else a for name, a in tensors.items()}
-    return arrays_to_state(single, "network")

@@ -75,7 +75,6 @@ async function ask(asked, mine) {
   view.enable(works);
   appeared = performance.now();
   tell([asked.prompt, ...asked.pictures.map(({ alt }) => alt)].join(" "));
-  for (const name of asked.ahead) address(asked.id, name).catch(() => {});
 }
 
 function put(asked, images) {

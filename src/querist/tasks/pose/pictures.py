@@ -1,4 +1,4 @@
-"""Pictures of poses: images with the skeleton drawn over them, as it is and as the model sees it."""
+"""Pictures of poses: images with the skeleton drawn over them."""
 
 import io
 
@@ -8,19 +8,17 @@ from PIL import Image, ImageDraw
 from querist.tasks.pose.data import PoseData
 
 _WIDTH, _ACROSS, _GAP = 200, 6, 4
-_TRUTH, _GUESS = (22, 163, 74), (249, 115, 22)
-"""Green for what is known, orange and thinner for what the model thinks."""
+_GREEN, _THICK = (22, 163, 74), 3
 
 
-def pose_picture(data: PoseData, sources: np.ndarray, truth: np.ndarray, guess: np.ndarray, most: int = 24) -> bytes:
+def pose_picture(data: PoseData, sources: np.ndarray, most: int = 24) -> bytes:
     """A JPEG sheet of at most ``most`` images, the first.
 
     Args:
-        data: gives images and skeleton; depth is drawn in grey, near is bright.
+        data: gives images, joints and skeleton; depth is drawn in grey, near is bright. Unknown joints are left out.
         sources: (n,).
-        truth: (n, J, D) joints in the frame of the model, NaN where unknown; ``guess`` likewise.
     """
-    tiles = [_tile(data, int(s), t, g) for s, t, g in zip(sources[:most], truth, guess, strict=False)]
+    tiles = [_tile(data, int(source)) for source in sources[:most]]
     side = _WIDTH if tiles else 1
     across, down = min(_ACROSS, max(1, len(tiles))), max(1, -(-len(tiles) // _ACROSS))
     sheet = Image.new("RGB", (across * (side + _GAP) - _GAP, down * (side + _GAP) - _GAP), (255, 255, 255))
@@ -31,19 +29,18 @@ def pose_picture(data: PoseData, sources: np.ndarray, truth: np.ndarray, guess: 
     return buffer.getvalue()
 
 
-def _tile(data: PoseData, source: int, truth: np.ndarray, guess: np.ndarray) -> Image.Image:
+def _tile(data: PoseData, source: int) -> Image.Image:
     image = data.image(source)
     if data.is_depth:
         image = np.repeat(np.rint((1 - image) * 127.5).astype(np.uint8), 3, axis=2)
     tile = Image.fromarray(image).resize((_WIDTH, _WIDTH), Image.Resampling.BICUBIC)
     pen = ImageDraw.Draw(tile)
-    for joints, colour, width in ((truth, _TRUTH, 3), (guess, _GUESS, 2)):
-        spots = _pixels(data, joints)
-        for parent, child in data.skeleton.bones:
-            if np.isfinite(spots[[parent, child]]).all():
-                pen.line([*spots[parent].tolist(), *spots[child].tolist()], fill=colour, width=width)
-        for x, y in spots[np.isfinite(spots).all(axis=1)].tolist():
-            pen.ellipse((x - width, y - width, x + width, y + width), fill=colour)
+    spots = _pixels(data, data.joints[source])
+    for parent, child in data.skeleton.bones:
+        if np.isfinite(spots[[parent, child]]).all():
+            pen.line([*spots[parent].tolist(), *spots[child].tolist()], fill=_GREEN, width=_THICK)
+    for x, y in spots[np.isfinite(spots).all(axis=1)].tolist():
+        pen.ellipse((x - _THICK, y - _THICK, x + _THICK, y + _THICK), fill=_GREEN)
     return tile
 
 

@@ -16,7 +16,7 @@ from querist.core.task import Phase
 from querist.errors import QueristError
 from querist.nn.runtime import arrays_to_state, resolve_device, seeded, state_to_arrays, torch_generator
 from querist.nn.weights import load_model, save_model
-from querist.tasks.pose.batches import Batches, answered_joints
+from querist.tasks.pose.batches import Batches
 from querist.tasks.pose.data import PoseData
 from querist.tasks.pose.description import EMBEDDING, PoseDescriber, Shapes
 from querist.tasks.pose.frame import in_frame
@@ -211,15 +211,9 @@ class PoseTask(PoseInsight):
 
     # Capabilities -------------------------------------------------------------------------------------------------
 
-    def picture(self, units: np.ndarray, answers: Sequence[np.ndarray | None] | None = None) -> bytes:
-        """A JPEG of the images with two skeletons: what was answered, or else is true, and what the model thinks."""
-        sources = self.images.sources(units)[:, 0]
-        known = self.data.joints[sources].copy()
-        if answers is not None:
-            told = [np.full(known.shape[1:], np.nan) if a is None else a for a in answers]
-            known = answered_joints(self.data, sources, told)
-        guess = [joints for _, joints in self.predict(sources)]
-        return pose_picture(self.data, sources, known, np.concatenate(guess) if guess else known)
+    def picture(self, units: np.ndarray) -> bytes:
+        """A JPEG of the images with the poses that are known of them."""
+        return pose_picture(self.data, self.images.sources(units)[:, 0])
 
     def rehearsal(self, sources: np.ndarray) -> PoseReadoutTask:
         """The same questions for a linear read-out of this model's features, frozen: see :class:`PoseReadoutTask`."""

@@ -40,20 +40,16 @@ def source_picture(data: ReidData, source: int, most: int = 512) -> bytes:
     return buffer.getvalue()
 
 
-def pair_picture(
-    data: ReidData, pairs: np.ndarray, answers: Sequence[np.ndarray | None] | None = None, most: int = 24
-) -> bytes:
+def pair_picture(data: ReidData, pairs: np.ndarray, answers: Sequence[np.ndarray | None], most: int = 24) -> bytes:
     """A JPEG sheet of pairs.
 
     Args:
         data: gives the images.
         pairs: (n, 2) sources.
-        answers: n of true (the same person: a green frame), false (a red one) or None (grey); None: all grey.
+        answers: n of true (the same person: a green frame), false (a red one) or None (grey).
         most: show at most so many, the first.
     """
-    pairs = np.asarray(pairs)[:most]
-    told = [None] * len(pairs) if answers is None else answers[: len(pairs)]
-    tiles = [_tile(data, pair, answer) for pair, answer in zip(pairs, told, strict=True)]
+    tiles = [_tile(data, pair, answer) for pair, answer in zip(pairs[:most], answers[:most], strict=True)]
     width, height = tiles[0].size if tiles else (1, 1)
     across, down = min(_ACROSS, max(1, len(tiles))), max(1, -(-len(tiles) // _ACROSS))
     sheet = Image.new("RGB", (across * (width + _GAP) - _GAP, down * (height + _GAP) - _GAP), _PAPER)

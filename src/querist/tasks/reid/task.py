@@ -225,9 +225,14 @@ class ReidTask(Task):
         places = self.data.names if self.data.paths is None else self.data.paths
         return [{"image": str(places[a]), "other": str(places[b])} for a, b in self.pairs.sources(units)]
 
-    def picture(self, units: np.ndarray, answers: Sequence[np.ndarray | None] | None = None) -> bytes:
-        """A JPEG of the pairs side by side, framed green (same), red (different) or grey (not told)."""
-        return pair_picture(self.data, self.pairs.sources(units), answers)
+    def picture(self, units: np.ndarray) -> bytes:
+        """A JPEG of the pairs side by side, framed green (same person), red (different) or grey (not known)."""
+        pairs = self.pairs.sources(units)
+        known = (self.data.persons[pairs] != UNKNOWN).all(axis=1)
+        told: list[np.ndarray | None] = [None] * len(units)
+        for row, answer in zip(np.flatnonzero(known).tolist(), self.truth(units[known]), strict=True):
+            told[row] = answer
+        return pair_picture(self.data, pairs, told)
 
     def source_picture(self, source: int) -> bytes:
         """A JPEG of one crop, as large as its file has it, if the file is there."""

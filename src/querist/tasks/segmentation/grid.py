@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from querist.core.pool import ColumnarPool
 from querist.errors import QueristError
 
@@ -47,7 +45,7 @@ class Grid:
         left, top, width, height = self.box(part)
         return slice(top, top + height), slice(left, left + width)
 
-    def pool(self, names: Sequence[str], subjects: np.ndarray | None = None) -> ColumnarPool:
+    def pool(self, names: Sequence[str]) -> ColumnarPool:
         """The pool of all regions of images with these names."""
         parts = [f"@r{row}c{column}" for row in range(self.rows) for column in range(self.columns)]
-        return ColumnarPool(names, parts, subjects=subjects)
+        return ColumnarPool(names, parts)
