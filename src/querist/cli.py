@@ -11,7 +11,8 @@ from querist.errors import QueristError
 
 _RECIPE = "a shipped recipe's name, or the path of a YAML file"
 _DATA = "the data folder (default: the recipe's folder below QUERIST_DATA)"
-_STRATEGY = "who chooses, such as margin/group (default: entropy/global, or what --policy is)"
+_STRATEGY = "who chooses, such as margin/group (default: what --policy is, or a rule for this kind of labels)"
+_LEARNED = "what to train, such as ralis/faithful (default: the sound policy for this kind of labels)"
 _POLICY = "a trained policy: a card's folder, or 'default', the one that comes with querist"
 _POLICIES = "play these cards instead of training their strategies: folders, or 'default', the one that comes along"
 _BEGINS = "who chooses (default: the policy that comes with querist; a learned one named here begins untrained)"
@@ -62,7 +63,7 @@ def _add_players(verb: Callable[[str, str], Any]) -> None:
     train.add_argument("recipe", type=str, help=_RECIPE)
     train.add_argument("--data", type=str, default=None, help=_DATA)
     train.add_argument("--out", type=str, default=None, help="the card's folder (default: policies/RECIPE-STRATEGY-N)")
-    train.add_argument("--strategy", type=str, default="ralis/sound", help="what to train, such as ralis/faithful")
+    train.add_argument("--strategy", type=str, default=None, help=_LEARNED)
     train.add_argument("--number", type=int, default=0, help="which of several policies; the seed of its training")
     train.add_argument("--set", type=str, action="append", default=None, metavar="KEY=VALUE", help=_SET)
 

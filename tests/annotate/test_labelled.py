@@ -87,6 +87,8 @@ def test_an_image_stands_for_its_regions(write):
     pool = Grid(2, 3, 8, 10).pool(["train/a", "train/b"])
     names = [write("a.txt", pool.source_name(1)), write("b.json", pool.name(0), pool.name(1))]
     parts = len(pool.parts)
+    for name in ("b.png", "train/b.png", "train/b.PNG"):  # its file, as tables and batches name it
+        assert named_units([write("f.txt", name)], pool, "--exclude").tolist() == [*range(parts, 2 * parts)]
     assert named_units(names, pool, "--exclude").tolist() == [0, 1, *range(parts, 2 * parts)]
     with pytest.raises(QueristError, match=r"c.txt, line 1: the pool has no unit 'nobody'\n.*names are such as"):
         named_units([write("c.txt", "nobody")], pool, "--exclude")

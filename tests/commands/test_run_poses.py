@@ -5,6 +5,7 @@ import copy
 import pytest
 import yaml
 
+from querist.core.card import PolicyCard
 from querist.core.ledger import Ledger
 from tiny_pose_recipe import POSES, write_poses
 
@@ -37,3 +38,15 @@ def test_a_team_is_trained_again_once_its_labels_have_doubled(querist, recipe, t
     ledger.close()
     assert [step for step, _, log in closings if "seconds_retrain" in log] == [3]
     assert max(step for step, _, _ in closings) == 4  # it goes on with what it has learned
+
+
+def test_who_does_not_say_gets_what_is_meant_for_poses(querist, recipe, tmp_path):
+    data = tmp_path / "data"
+    said = querist("run", recipe, "--data", data, "--out", tmp_path / "run")
+    assert said.code == 0, said.err
+    ledger = Ledger.read(tmp_path / "run" / "ledger.sqlite")
+    assert ledger.about["strategy"] == "strengthened_random"
+    ledger.close()
+    said = querist("train", recipe, "--data", data, "--out", tmp_path / "card")
+    assert said.code == 0, said.err
+    assert PolicyCard.load(tmp_path / "card").strategy == "matal/sound"

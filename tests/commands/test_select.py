@@ -87,6 +87,7 @@ def test_boxes_are_in_the_pixels_of_the_file_and_masks_are_not_needed(querist, p
     assert said.code == 0, said.err
     rows = {row["unit"]: row for row in batch(out.with_suffix(".json"))}
     assert len(rows) == 6 * 6
+    assert "Only 36 of 1000 units could be found" in said.flat
     # 32 x 48 for the model, 64 x 96 in the file: a region of 16 x 16 covers 32 x 32 there
     row = rows["train/drive0000_03@r1c2"]
     assert row["box"] == [64, 32, 32, 32]

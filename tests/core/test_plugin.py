@@ -27,6 +27,25 @@ def test_a_class_is_found_by_its_path_also_beside_the_user(beside):
 
 
 @pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("class Mine(:\n    pass\n", r"mine_broken cannot be imported: SyntaxError: .*mine_broken\.py, line 1"),
+        ("x = 1 / 0\n", r"mine_broken cannot be imported: ZeroDivisionError: .*mine_broken\.py, line 1"),
+        ("class Mine:\n    def __init__(self):\n        {}['key']\n",
+         r"mine_broken\.Mine cannot be made: KeyError: 'key' .*mine_broken\.py, line 3"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_a_users_file_is_said_with_its_line(tmp_path, monkeypatch, code, words):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.delitem(sys.modules, "mine_broken", raising=False)
+    (tmp_path / "mine_broken.py").write_text(code)
+    with pytest.raises(QueristError, match=words):
+        construct("mine_broken.Mine", {})
+    sys.modules.pop("mine_broken", None)
+
+
+@pytest.mark.parametrize(
     ("path", "words"),
     [
         ("Random", "is not a class path"),

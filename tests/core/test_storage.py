@@ -122,6 +122,22 @@ def test_readers_cannot_write(tmp_path):
         db.execute("INSERT INTO run VALUES ('a', 'b')")
 
 
+def test_a_run_on_a_disk_that_is_only_read_can_be_looked_at(tmp_path, monkeypatch):
+    path = run_file(tmp_path)
+    monkeypatch.setattr(storage.os, "access", lambda *_: False)
+    opened = []
+    connect = sqlite3.connect
+    monkeypatch.setattr(
+        storage.sqlite3, "connect", lambda where, **rest: opened.append(where) or connect(where, **rest)
+    )
+    with closing(storage.open_existing(path, read_only=True)) as db:
+        assert db.execute("SELECT COUNT(*) FROM run").fetchone()[0] > 0
+    assert opened == [f"{path.absolute().as_uri()}?mode=ro&immutable=1"]
+    path.with_name(path.name + "-wal").touch()  # somebody writes it after all
+    with closing(storage.open_existing(path, read_only=True)):
+        assert opened[1:] == [f"{path.absolute().as_uri()}?mode=ro"]
+
+
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, GeneratorExit])
 def test_a_transaction_that_fails_leaves_nothing(tmp_path, error):
     def begin_and_fail(db: sqlite3.Connection) -> None:

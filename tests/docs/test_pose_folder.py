@@ -4,6 +4,7 @@ import csv
 import json
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -150,16 +151,20 @@ def test_recipes(folder, monkeypatch):
     loaded = load_recipe(str(folder / "poses.yaml"))
     assert isinstance(loaded.recipe.problem, PoseProblem)
     frames = []
-    for i in range(24):
+    for i in range(40):
         Image.new("RGB", (32, 32), (i, i, i)).save(folder / f"{i}.png")
         frames.append({"path": f"{i}.png", "joints": [[8, 9], [8, 3], [6, 20], [9, 20 + i % 3]]})
     setup = loaded.recipe.problem.build(write(folder, frames), 0, "cpu")
     assert setup.task.can(Embeds)
-    assert len(setup.split.sources(Role.START)) == 10
+    assert len(setup.split.sources(Role.START)) == 20
     assert len(Spaces(setup.task)) == 2 + 2  # appearance, all bones, head and legs
     for name in loaded.recipe.strategies:
         if "matal" in name:
             learned.check(loaded, setup, name)
+            few = replace(loaded.recipe.problem, start=10).build(folder, 0, "cpu")
+            with pytest.raises(QueristError, match="games of 8 questions") as told:
+                learned.check(loaded, few, name)
+            assert "lower train.settings.matal/sound.steps, or batch" in told.value.fix
         else:
             strategy(name, setup.task)
 

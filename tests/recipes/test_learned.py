@@ -8,6 +8,7 @@ from querist.agents.dral import config as dral
 from querist.agents.ralis.config import settings
 from querist.core.card import PolicyCard
 from querist.core.split import Role, Split
+from querist.core.task import Task
 from querist.errors import QueristError
 from querist.recipes import build, learned
 from querist.recipes.recipe import load_recipe, parse_recipe
@@ -109,7 +110,7 @@ def test_still_games_are_played_with_the_model_as_it_stands(setup, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("ralis/sound+budget=1000", "games of 1000 questions, but their pool"),
+        ("ralis/sound+budget=1000,reward=metric", "games of 1000 questions, but their pool"),
         ("ralis/shuffled+checkpoint=best", "would keep its best weights by the true rewards"),
         ("ralis/sound+games=still,reward=deep_influence", "has no cheap stand-in"),
         ("ralis/sound", "pays for what each answer is worth"),
@@ -117,7 +118,7 @@ def test_still_games_are_played_with_the_model_as_it_stands(setup, monkeypatch):
 )
 def test_what_will_not_do_is_said_before_anything_is_trained(setup, monkeypatch, name, words):
     monkeypatch.setattr(type(setup.task), "fit", lambda *_, **__: pytest.fail("something is trained"))
-    monkeypatch.setattr(type(setup.task), "can", lambda *_: False)
+    monkeypatch.setattr(type(setup.task), "can", lambda _, kind: kind is Task)
     training = replace(LOADED.recipe.train, rehearsal=False)
     loaded = replace(LOADED, recipe=replace(LOADED.recipe, train=training))
     with pytest.raises(QueristError, match=words):

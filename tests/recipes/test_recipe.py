@@ -7,6 +7,7 @@ import yaml
 from querist.core.problem import Problem
 from querist.errors import QueristError
 from querist.recipes.recipe import Recipe, load_recipe, parse_recipe, shipped
+from querist.tasks.pose.problem import PoseProblem
 from querist.tasks.reid.problem import ReidProblem
 from querist.tasks.segmentation.problem import RegionProblem
 
@@ -56,6 +57,14 @@ def test_types_are_as_declared_and_defaults_filled_in():
     assert recipe.problem.schedule.step.optimiser.name == "adamw"
     assert (recipe.steps.start, recipe.groups.size, recipe.device, recipe.data) == (250, 10, "auto", None)
     assert yaml.safe_load(tiny().text)["problem"]["init_args"]["inference_batch"] == 8
+
+
+def test_each_problem_says_what_is_compared_where_nobody_does():
+    assert parse_recipe("tiny", TINY).recipe.strategies == RegionProblem.default_strategies
+    assert parse_recipe("tiny", TINY + "strategies: []\n").recipe.strategies == RegionProblem.default_strategies
+    again = parse_recipe("tiny", parse_recipe("tiny", TINY).text)  # as workers read it
+    assert again.recipe.strategies == RegionProblem.default_strategies
+    assert "entropy/global" not in PoseProblem.default_strategies  # of poses there is none
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,8 @@ def simulate(
     """A deployment that is ready to play; made again in another process it goes on where it was.
 
     Args:
-        folder: where the run lives.
+        folder: where the run lives. It belongs to one script: a run of other data, or of another plan, is refused where
+            that can be told, but nobody can tell whether a model, its training or its metric are others.
         task: the user's; its data must hold the answers.
         split: the roles of the sources.
         name: of the strategy, such as ``"entropy/global"``.
@@ -41,4 +42,6 @@ def simulate(
         task.pool, split, task, chosen.policy, chosen.candidates, chosen.featuriser, SimulatedOracle(task), each
     )
     facts = {"strategy": name, "seed": str(plan.seed)} | dict(about or {})
+    if task.data_hash:
+        facts.setdefault("data_hash", task.data_hash)
     return Deployment(Path(folder), parts, plan, facts)

@@ -73,6 +73,13 @@ def _from_csv(text: str, where: str) -> Iterator[Named]:
         yield Named(row["unit"], f"{where}, line {table.line_num}")
 
 
+def _in_a_cell(value: Any) -> Any:
+    """Numbers are parted by spaces; words, which may hold some, by semicolons."""
+    if not isinstance(value, (list, tuple)):
+        return value
+    return ("; " if any(isinstance(v, str) for v in value) else " ").join(str(v) for v in value)
+
+
 def write_batch(rows: Sequence[Mapping[str, Any]], out: Path, about: Mapping[str, Any]) -> Path:
     """Write a batch as JSON and CSV beside each other.
 
@@ -89,7 +96,7 @@ def write_batch(rows: Sequence[Mapping[str, Any]], out: Path, about: Mapping[str
     path = out.with_name(out.name + ".json")
     write_atomically(path, (json.dumps({**about, "units": rows}, indent=1) + "\n").encode())
     text = io.StringIO()
-    flat = [{**row, "box": " ".join(str(v) for v in row["box"])} if "box" in row else dict(row) for row in rows]
+    flat = [{key: _in_a_cell(value) for key, value in row.items()} for row in rows]
     writer = csv.DictWriter(text, fieldnames=list(flat[0]) if flat else ["unit"])
     writer.writeheader()
     writer.writerows(flat)

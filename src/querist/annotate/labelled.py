@@ -1,8 +1,9 @@
 """What people have labelled before a batch is selected: which files name it, and what the data folder says of it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from querist.core.capabilities import CountsAnswers, KnowsTruth
 from querist.core.pool import ColumnarPool, Pool
 from querist.core.problem import Setup
 from querist.errors import QueristError, UnlabelledError
+from querist.nn.folders import SUFFIXES
 
 KNOWN = "known"
 """In the place of a file: every source of which the data folder holds labels, but for those of which files name units:
@@ -110,11 +112,10 @@ def _places(words: Sequence[str], pool: ColumnarPool, task: KnowsTruth) -> tuple
 
 def _look_up(pool: Pool, named: Named) -> tuple[int, bool]:
     """The source of a name, or else its unit; and whether it is a source."""
-    try:
-        if isinstance(pool, ColumnarPool):
-            return pool.source(named.name), True
-    except QueristError:
-        pass
+    if isinstance(pool, ColumnarPool):
+        for name in _meant(named.name):
+            with suppress(QueristError):
+                return pool.source(name), True
     try:
         return pool.unit(named.name), False
     except QueristError as error:
@@ -122,6 +123,15 @@ def _look_up(pool: Pool, named: Named) -> tuple[int, bool]:
             f"{named.where}: {error.what}",
             f"names are such as {pool.source_name(0)!r}, or those of a batch of these data",
         ) from error
+
+
+def _meant(name: str) -> Iterator[str]:
+    """A source as it is named, or by its file: what splits and suffixes of files add to names is ours."""
+    yield name
+    path = PurePosixPath(name)
+    if path.suffix.lower() in SUFFIXES:
+        yield str(path.with_suffix(""))
+        yield f"train/{path.with_suffix('')}"
 
 
 def _require(task: KnowsTruth, units: np.ndarray, name: str, where: str, void: bool = False) -> None:

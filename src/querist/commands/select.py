@@ -72,6 +72,8 @@ def main(
         Path(out),
         {"recipe": loaded.name, "strategy": name, "seed": seed} | ({"policy": card.hash} if card else {}),
     )
+    if len(rows) < shape.count:
+        say(f"Only {len(rows)} of {shape.count} units could be found: no more are left.", "yellow")
     say(f"{len(rows)} units in {path} and {path.with_suffix('.csv')}")
     return path
 

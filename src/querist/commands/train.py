@@ -19,7 +19,7 @@ def main(
     recipe: str,
     data: str | None = None,
     out: str | None = None,
-    strategy: str = "ralis/sound",
+    strategy: str | None = None,
     number: int = 0,
     set: Sequence[str] | None = None,
 ) -> Path:
@@ -29,7 +29,7 @@ def main(
         recipe: whose starting set it is trained on, with the split of its first seed.
         data: the data folder.
         out: the card's folder.
-        strategy: what is trained.
+        strategy: what is trained; None: what the problem is for.
         number: which of several policies.
         set: changes of the recipe.
 
@@ -39,6 +39,10 @@ def main(
     if number < 0:
         raise QueristError(f"--number {number}: policies are counted from 0", "give 0 or more")
     loaded = load_recipe(recipe, set or [])
+    strategy = strategy or loaded.recipe.problem.default_learned
+    if strategy is None:
+        kind = type(loaded.recipe.problem).__name__
+        raise QueristError(f"nothing says what to train for a {kind}", "name it: --strategy AGENT/PROFILE")
     folder = Path(out or f"policies/{loaded.name}-{strategy.replace('/', '-')}-{number}")
     if (folder / "card.json").exists():
         raise QueristError(f"{folder} holds a policy card already", "choose another --out")

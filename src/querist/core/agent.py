@@ -85,6 +85,15 @@ class Agent(ABC):
         """
         return
 
+    @abstractmethod
+    def questions(self, profile: str, changes: Mapping[str, Any], batch: int) -> tuple[int, str]:
+        """How many questions a game has, and which of its settings say so.
+
+        Args:
+            profile: of the policy; ``changes`` of its settings.
+            batch: questions of a step.
+        """
+
     def scene(self, profile: str, changes: Mapping[str, Any], split: Split, pool: Pool, seed: int, turn: int) -> Split:
         """The split of some games: who of the starting set begins them, is asked about, and pays.
 

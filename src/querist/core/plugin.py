@@ -3,6 +3,7 @@
 import importlib
 import inspect
 import sys
+import traceback
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -26,8 +27,11 @@ def load_class(path: str, expected: type | None = None) -> type:
         found = getattr(importlib.import_module(module_name), name)
     except (ImportError, AttributeError) as error:
         raise QueristError(
-            f"{path} cannot be imported: {error}", "check the spelling and that it is installed"
+            f"{path} cannot be imported: {error}",
+            f"check the spelling and that it is installed; modules of your own are looked for in this folder, {here}",
         ) from error
+    except Exception as error:  # the user's own code, whatever it does
+        raise QueristError(f"{module_name} cannot be imported: {_told(error)}", "correct the module") from error
     if not inspect.isclass(found) or (expected is not None and not issubclass(found, expected)):
         kind = expected.__name__ if expected else "class"
         raise QueristError(f"{path} is not a {kind}", f"name a class derived from {kind}")
@@ -48,4 +52,16 @@ def construct(path: str, arguments: Mapping[str, Any], *positional: Any, expecte
     except TypeError as error:
         takes = ", ".join(inspect.signature(found).parameters)
         raise QueristError(f"{path}: {error}", f"it takes: {takes}") from error
-    return found(*positional, **arguments)
+    try:
+        return found(*positional, **arguments)
+    except QueristError:
+        raise
+    except Exception as error:  # the user's own code, whatever it does
+        raise QueristError(f"{path} cannot be made: {_told(error)}", "correct its arguments or the class") from error
+
+
+def _told(error: Exception) -> str:
+    """The kind of an error, its words, and the line that raised it."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    place = (error.filename, error.lineno) if isinstance(error, SyntaxError) else (last.filename, last.lineno)
+    return f"{type(error).__name__}: {error} ({place[0]}, line {place[1]})"

@@ -58,7 +58,7 @@ class Policy(ABC):
             if not task.can(capability):
                 raise QueristError(
                     f"{name} needs a task that {capability.__name__}, and {type(task).__name__} does not",
-                    f"give the task what querist.core.task.{capability.__name__} asks for, or choose another strategy",
+                    f"{task.way_to(capability)}; or choose another strategy",
                 )
         for field in self.fields:
             if field not in task.fields:

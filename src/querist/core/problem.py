@@ -40,11 +40,16 @@ class Problem(ABC):
 
     Attributes:
         default_policy: the folder in ``querist.policies`` that ``--policy default`` means here; None: there is none.
+        default_strategy: who chooses where nobody says who; ``default_learned`` what is trained where nobody says what.
+        default_strategies: what is compared where neither the recipe nor anybody says what.
     """
 
     metric: str = "metric"
     unit: str = ""
     default_policy: ClassVar[str | None] = None
+    default_strategy: ClassVar[str] = "random"
+    default_learned: ClassVar[str | None] = None
+    default_strategies: ClassVar[tuple[str, ...]] = ("random", "strengthened_random")
 
     @abstractmethod
     def build(

@@ -107,20 +107,22 @@ class Stage:
         Raises:
             QueristError: the budget is more than the pool of the games.
         """
+        if unseen and self.unseen is None:
+            raise ValueError("no scene was kept for a look at the end")
         scenes = (self.unseen,) if unseen and self.unseen is not None else self.scenes
         check_games(budget, self.pool, [scene.inner for scene in scenes])
         keep = keep_given and self.keep_given
         return Rehearsal(self, scenes, featuriser, budget, keep, "unseen" if unseen else "games")
 
 
-def check_games(budget: int, pool: Pool, inner: Sequence[Split]) -> None:
-    """Raise if games of so many questions ask for more than one of their pools has."""
+def check_games(budget: int, pool: Pool, inner: Sequence[Split], lower: str = "the training's budget") -> None:
+    """Raise if games of so many questions ask for more than one of their pools has; ``lower`` is what to lower."""
     worth = min(pool.worth(split.sources(Role.POOL)) for split in inner)
     if budget > worth:
         raise QueristError(
             f"games of {budget} questions, but their pool, a part of the starting set, has only {worth} units to ask "
             "about",
-            "lower the training's budget, or label more images for the start",
+            f"lower {lower}, or label more images for the start (problem.start)",
         )
 
 

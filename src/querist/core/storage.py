@@ -1,5 +1,6 @@
 """The SQLite file under the ledger: opening it safely and saying plainly what is wrong with it."""
 
+import os
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
@@ -84,9 +85,8 @@ def open_existing(path: Path, durable: bool = False, read_only: bool = False) ->
     try:
         if path.stat().st_size == 0:
             raise QueristError(f"{path}: the run file is empty", _CORRUPT)
-        connection = sqlite3.connect(
-            f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rw'}", uri=True, isolation_level=None, timeout=30
-        )
+        mode = "mode=rw" if not read_only else "mode=ro" + ("&immutable=1" if _rests(path) else "")
+        connection = sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, isolation_level=None, timeout=30)
         _identify(connection, path)
         if not read_only:
             verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
@@ -101,6 +101,11 @@ def open_existing(path: Path, durable: bool = False, read_only: bool = False) ->
             raise explain(error, path) from error
         raise
     return connection
+
+
+def _rests(path: Path) -> bool:
+    """Whether a ledger lies where SQLite can put no files of its own beside it, and none is there: nobody writes."""
+    return not os.access(path.parent, os.W_OK) and not path.with_name(path.name + "-wal").exists()
 
 
 def _identify(connection: sqlite3.Connection, path: Path) -> None:

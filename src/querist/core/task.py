@@ -32,6 +32,15 @@ class Task(ABC):
         """Whether this very task has a capability (a protocol below); a task whose model decides overrides it."""
         return isinstance(self, capability)
 
+    @property
+    def data_hash(self) -> str:
+        """Digits that tell its data from others; empty where nobody can say."""
+        return ""
+
+    def way_to(self, capability: type) -> str:
+        """What a user can do about a capability that the task lacks."""
+        return f"give the task what {capability.__module__}.{capability.__name__} asks for"
+
     @abstractmethod
     def fit(
         self,

@@ -66,7 +66,7 @@ def chosen(strategy: str | None, policy: str | None, problem: Problem) -> tuple[
         QueristError: the card is of another strategy, or is none.
     """
     if policy is None:
-        return strategy or "entropy/global", None
+        return strategy or problem.default_strategy, None
     card = find_card(policy, problem)
     if strategy not in (None, card.strategy):
         raise QueristError(
@@ -132,10 +132,16 @@ def check(loaded: "LoadedRecipe", setup: Setup, strategy: str) -> None:
     Raises:
         QueristError: it is not learned, its settings are wrong, or data or model will not do.
     """
+    from querist.core.rehearsal import check_games
+
     what, recipe = _learned(strategy), loaded.recipe
     chosen, changes = agent(what.agent), _changes(loaded.recipe, what)
     chosen.check(setup.pool, setup.split, recipe.batch, recipe.groups.count, episodes(loaded, strategy))
     chosen.check_task(setup.task, setup.split, what.profile, changes, recipe.train.rehearsal)
+    if episodes(loaded, strategy):
+        questions, setting = chosen.questions(what.profile, changes, recipe.batch)
+        scene = chosen.scene(what.profile, changes, setup.split, setup.pool, 0, 0)
+        check_games(questions, setup.pool, [scene], f"train.settings.{what.agent}/{what.profile}.{setting}")
     games = _games(loaded, strategy)
     kind = {"still": RehearsesStill, "learning": Rehearses, "final": Task}[games]
     stands_in = setup.task.can(kind) and isinstance(setup.task, kind)

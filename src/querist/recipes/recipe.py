@@ -57,7 +57,7 @@ class Recipe:
             the hash: no result depends on it.
         update_lag: 1: an update takes effect one window of ``update_every`` steps later than it could, as it must where
             people answer while the model learns ('querist label' always plays so).
-        strategies: what ``compare`` plays.
+        strategies: what ``compare`` plays; none: what the problem says (``Problem.default_strategies``).
         seeds: on which seeds.
         threads: of each process; part of the recipe because results depend on it in the last bits.
         device: ``auto``, ``cpu`` or ``cuda``.
@@ -78,7 +78,7 @@ class Recipe:
     update_every: int = 1
     close_every: int = 1
     update_lag: int = 0
-    strategies: tuple[str, ...] = ("random", "strengthened_random", "entropy/global", "margin/global")
+    strategies: tuple[str, ...] = ()
     seeds: tuple[int, ...] = (0, 1, 2)
     threads: int = 1
     device: str = "auto"
@@ -89,6 +89,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         """Before anything runs: what a type cannot say (and null, which is of every type to the parser)."""
+        object.__setattr__(self, "strategies", self.strategies or self.problem.default_strategies)
         budgets = self.budgets or (0,)
         rules = {
             "budgets must be positive and rise": list(budgets) == sorted({n for n in budgets if n > 0}),
@@ -100,7 +101,7 @@ class Recipe:
             "steps must not be negative": all(n is not None and n >= 0 for n in vars(self.steps).values()),
             "train must say how policies are trained": isinstance(self.train, Training),
             "seeds must be one or more, each once": 0 < len(self.seeds or ()) == len(set(self.seeds)),
-            "strategies must be one or more, each once": 0 < len(self.strategies or ()) == len(set(self.strategies)),
+            "strategies must be named, each once": len(self.strategies) == len(set(self.strategies)),
         }
         for rule, kept in rules.items():
             if not kept:

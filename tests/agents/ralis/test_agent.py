@@ -63,7 +63,7 @@ def a_stage(folder, rehearsed=True):
         games = task.rehearsal(np.flatnonzero(inner.roles))
         games.fit(labels, new=labels, steps=20, phase="start", rng=rng.generator(0, "start"))
     scene = Scene(inner, games, games.snapshot())
-    return Stage(folder, task.pool, outer, (scene,), REGIONS, 2, 5 if rehearsed else 1)
+    return Stage(folder, task.pool, outer, (scene,), REGIONS, 2, 5 if rehearsed else 1, unseen=scene)
 
 
 def a_card(folder, profile="sound", rehearsed=True, changes=None, seed=1, **rest):

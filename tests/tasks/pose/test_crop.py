@@ -17,7 +17,6 @@ from querist.tasks.pose.crop import (
     cut_colour,
     cut_depth,
     depth_frame,
-    image_size,
     read_depth,
 )
 
@@ -125,15 +124,3 @@ def test_depth_in_green_and_blue():
         read_depth(FILE, png(np.zeros((2, 2), np.uint8)), DEPTH)
     halves = Depth(DEPTH.camera, unit_mm=0.5)
     assert read_depth(FILE, png(np.full((1, 1), 7, np.uint16)), halves).tolist() == [[3.5]]
-
-
-def test_the_size_of_an_image_is_read_from_its_head(tmp_path):
-    path = tmp_path / "a.png"
-    path.write_bytes(png(np.zeros((5, 7, 3), np.uint8)))
-    assert image_size(path) == (7, 5)
-    path.write_bytes(b"nothing")
-    with pytest.raises(QueristError, match=r"a\.png cannot be decoded: it is not an image"):
-        image_size(path)
-    path.unlink()
-    with pytest.raises(QueristError, match=r"a\.png cannot be decoded: .*No such file"):
-        image_size(path)

@@ -61,8 +61,42 @@ def test_a_folder_of_the_split_is_not_named_twice(root):
 
 def test_without_a_table_nothing_is_labelled(root):
     found = read_folder(root)
-    assert found.names == ("train/three",)
+    assert found.names == ("train/a/one", "train/a/two", "train/three")
     assert np.isnan(found.joints).all()
+
+
+def test_several_people_in_one_image_have_boxes_and_stay_together(root):
+    first = {"path": "a/one.png", "box": [0, 0, 4, 6], "joints": [[1, 2], [3, 4]]}
+    second = {"path": "a/one.png", "box": [4, 0, 4, 6], "joints": [[5, 2], [6, 4]]}
+    found = read_folder(write(root, first, second, {"path": "three.png", "box": [0, 0, 4, 6]}))
+    assert found.names == ("train/a/one", "train/a/one#2", "train/three")
+    assert found.boxes[:, 0].tolist() == [0, 4, 0]
+    assert found.joints[1].tolist() == [[5, 2], [6, 4]]
+    assert found.subjects[0] == found.subjects[1] != found.subjects[2]
+    for second in ({"box": [0, 0, 4, 6]}, {}, {"box": [4, 0, 4, 6], "split": "test"}):
+        with pytest.raises(QueristError, match=r"frames\[1\]: a/one was listed at .*frames\[0\] already"):
+            read_folder(write(root, first, {"path": "a/one.png", **second}))
+
+
+def test_two_files_of_one_name_are_told(root):
+    Image.new("RGB", (8, 6)).save(root / "three.jpg")
+    with pytest.raises(QueristError, match=r"frames\[1\]: three\.jpg and three\.png \(.*frames\[0\]\) share a name"):
+        read_folder(write(root, {"path": "three.png"}, {"path": "three.jpg"}))
+
+
+@pytest.mark.parametrize("cells", ["1,2,,,", "1,2,nan,NaN,1.0", "1,2,nan,nan,TRUE"])
+def test_tables_of_other_programs_are_understood(root, cells):
+    (root / "joints.csv").write_text(HEAD + f"three.png,,{cells}\n")
+    found = read_folder(root)
+    assert np.array_equal(found.joints[0], [[1, 2], [np.nan, np.nan]], equal_nan=True)
+    assert found.visible.tolist() == [[True, False]]
+
+
+def test_what_is_null_or_empty_is_unknown(root):
+    frames = [{"path": name, "joints": [[1, 2], [None, None]], "subject": ""} for name in ("a/one.png", "a/two.png")]
+    found = read_folder(write(root, *frames))
+    assert np.isnan(found.joints[:, 1]).all()
+    assert found.subjects[0] != found.subjects[1]
 
 
 def test_millimetres_become_pixels_and_depth(root):
@@ -79,6 +113,12 @@ def test_millimetres_become_pixels_and_depth(root):
     assert read_folder(root).joints[0, 0].tolist() == [6, 5, 500]
 
 
+def test_a_box_is_for_colour_images(root):
+    (root / "camera.json").write_text(json.dumps({"fx": 100, "fy": 50, "cx": 4, "cy": 3}))
+    with pytest.raises(QueristError, match=r"frames\[0\]: of a depth image no box is cut out"):
+        read_folder(write(root, {"path": "three.png", "centre": [0, 0, 500], "box": [0, 0, 4, 4]}))
+
+
 @pytest.mark.parametrize(
     ("table", "says"),
     [
@@ -93,7 +133,10 @@ def test_millimetres_become_pixels_and_depth(root):
         (HEAD + "a/one.png,,1,nan,3,4,\n", "line 2: the joint 'hip' is "),
         (HEAD + "a/none.png,,1,2,3,4,\n", r"line 2: there is no file .*none\.png"),
         (HEAD + "../one.png,,1,2,3,4,\n", r"line 2: the path '\.\./one\.png' is not one inside"),
-        (HEAD + "three.png,,1,2,3,4,\nthree.png,test,1,2,3,4,\n", "line 3: three.png was listed at .*line 2 already"),
+        (HEAD + "three.png,,1,2,3,4,\nthree.png,test,1,2,3,4,\n", "line 3: three was listed at .*line 2 already"),
+        (HEAD.replace(",", ";") + "three.png;;1;2;3;4;\n", "is separated by semicolons"),
+        (HEAD.replace(",", "\t"), "is separated by tabs"),
+        ("", "is empty"),
         (HEAD, "holds no poses"),
         (b"path\xff", "is not a table in UTF-8"),
     ],

@@ -1,4 +1,6 @@
+import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,7 @@ from querist.tasks.pose import load as module
 from querist.tasks.pose.folder import read_folder
 from querist.tasks.pose.load import load
 from querist.tasks.pose.skeleton import Skeleton
+from querist.tasks.pose.skeletons import HAND21
 
 SKELETON = Skeleton(("hip", "knee"), ((0, 1),))
 FRAMES = [
@@ -118,6 +121,47 @@ def test_nothing_is_decoded_twice_and_labels_change_the_digest_alone(root, cache
     assert set(seen) == {"one.png", "two.png"}  # another box is another crop
 
 
+def test_whoever_changes_how_joints_are_measured_has_other_data(root, cache):
+    """Else cells and runs of two measures would be mixed."""
+    first = load(read_folder(root), 8, cache=cache).digest
+    (root / "skeleton.json").write_text(replace(SKELETON, unscored=(1,)).to_json())
+    assert load(read_folder(root), 8, cache=cache).digest != first
+    (root / "skeleton.json").write_text(HAND21.to_json())  # one of ours goes by the names of its joints
+    hand = [{"path": f["path"], "joints": [[j % 5, j % 3] for j in range(1, 22)]} for f in FRAMES[:1]]
+    write(root, hand)
+    found = load(read_folder(root), 8, cache=cache)
+    row = [[[float(j % 5), float(j % 3)] for j in range(1, 22)], [True] * 21, [np.nan] * 4, np.nan, [np.nan] * 3]
+    image = hashlib.sha256((root / str(FRAMES[0]["path"])).read_bytes()).hexdigest()
+    labels = json.dumps([*row, HAND21.names, "None"])
+    assert list(found.files.values()) == [hashlib.sha256(f"{image}/{labels}".encode()).hexdigest()]
+
+
+@pytest.mark.parametrize("mark", [[0, 0], [-1, -1]])
+def test_marks_of_unknown_joints_are_no_places(root, cache, mark):
+    """Else a third of the labels could be wrong, and nobody would see it."""
+    frames = [f | {"joints": [[3, 2], mark]} for f in FRAMES]
+    write(root, frames[:1] + [f | {"joints": [[3, 2], [5, 4]]} for f in FRAMES[1:]])
+    load(read_folder(root), 8, cache=cache)  # once it may be true
+    write(root, frames)
+    knee = f"the joint '{SKELETON.names[1]}' is at {mark[0]}, {mark[1]} in"
+    with pytest.raises(QueristError, match=knee) as told:
+        load(read_folder(root), 8, cache=cache)
+    assert "null" in told.value.fix
+
+
+def test_an_image_and_its_joints_are_turned_as_viewers_show_it(root, cache):
+    """A camera that was held upright writes a lying image and says how to turn it."""
+    seen = pixels(3)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(np.ascontiguousarray(np.rot90(seen, 1))).save(root / "one.png", exif=exif)
+    Image.fromarray(seen).save(root / "two.png")
+    write(root, [{"path": name, "joints": [[1, 2], [5, 3]]} for name in ("one.png", "two.png")])
+    found = load(read_folder(root), 8, cache=cache)
+    np.testing.assert_array_equal(found.image(0), found.image(1))
+    np.testing.assert_array_equal(found.joints[0], found.joints[1])
+
+
 def test_the_digest_knows_neither_size_nor_place(root, cache):
     first = load(read_folder(root), 8, cache=cache).digest
     moved = root.rename(root.with_name("moved"))
@@ -137,6 +181,23 @@ def test_depth_images_come_through_the_cache_bit_by_bit(root, cache):
     assert got.joints[0, 0].tolist() == [0, 0, 0]
     assert np.allclose(got.joints[0, 1], [8 * 125 / 750 / 8, -8 * 250 / 750 / 8, 0.5])
     assert np.allclose(got.in_space(np.array([0]), got.joints), [[[0, 0, 500], [125, -250, 750]]], atol=1e-3)
+
+
+@pytest.mark.parametrize("flipped", [False, True])
+def test_joints_in_another_space_are_found(root, cache, flipped):
+    """A hand above the middle, as y leads down; who takes y to lead up looks at the wall."""
+    (root / "camera.json").write_text(json.dumps({"fx": 8, "fy": 8, "cx": 3.5, "cy": 3.5, "cube_mm": 1000}))
+    depths = np.zeros((8, 8), dtype=np.uint16)
+    depths[:3, 2:6] = 500
+    Image.fromarray(depths).save(root / "one.png")
+    sign = -1 if flipped else 1
+    joints = [[0, -150 * sign, 500], [60, -100 * sign, 500]]
+    write(root, [{"path": "one.png", "centre": [0, 0, 500], "joints": joints}])
+    if not flipped:
+        assert len(load(read_folder(root), 16, cache=cache)) == 1
+        return
+    with pytest.raises(QueristError, match="2 of 2 joints that were looked at lie where nothing was measured"):
+        load(read_folder(root), 16, cache=cache)
 
 
 def test_a_damaged_image_is_named(root, cache):

@@ -113,6 +113,30 @@ def test_wrong_files_are_named(tmp_path: Path, content, says):
         read_skeleton(path)
 
 
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [("left_hip", "right_hip"), ("l_hip", "r_hip"), ("LHip", "RHip"), ("leftHip", "rightHip"), ("hip_l", "hip_r"),
+     ("lefthip", "righthip"), ("hip.L", "hip.R"), ("L hip", "R hip"), ("LEFT_HIP", "RIGHT_HIP"),
+     ("hipLeft", "hipRight")],
+)  # fmt: skip
+def test_left_and_right_are_known_by_many_names(tmp_path, left, right):
+    """Else every second image would teach left as right."""
+    path = tmp_path / "skeleton.json"
+    document = {"names": [left, right, "pelvis"], "bones": [["pelvis", left], ["pelvis", right]]}
+    path.write_text(json.dumps(document))
+    with pytest.raises(QueristError, match="are not in swaps"):
+        read_skeleton(path)
+    path.write_text(json.dumps(document | {"swaps": [[right, left]]}))
+    assert read_skeleton(path).mirrored.tolist() == [1, 0, 2]
+
+
+def test_what_only_looks_like_a_side_is_none(tmp_path):
+    path = tmp_path / "skeleton.json"
+    names = ["lower", "rower", "l1", "leftover", "wrist"]
+    path.write_text(json.dumps({"names": names, "bones": [["lower", name] for name in names[1:]]}))
+    assert read_skeleton(path).mirrored.tolist() == [0, 1, 2, 3, 4]
+
+
 def test_a_file_that_is_not_there_is_named(tmp_path):
     with pytest.raises(QueristError, match=r"skeleton\.json is missing"):
         read_skeleton(tmp_path / "skeleton.json")

@@ -62,6 +62,9 @@ class DralAgent(Agent):
     def policy(self, card: PolicyCard, again: Again | None = None) -> Policy:
         return DralPolicy(card)
 
+    def questions(self, profile: str, changes: Mapping[str, Any], batch: int) -> tuple[int, str]:
+        return config.settings(profile, changes).budget, "budget"
+
     def episodes(self, profile: str, changes: Mapping[str, Any], control: Control | None) -> int:
         chosen = config.settings(profile, changes)
         return 0 if control == "untrained" else chosen.episodes

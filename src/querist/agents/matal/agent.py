@@ -85,6 +85,10 @@ class MatalAgent(Agent):
             )
         task.evaluate(partitioned(split, task.pool, seed=0).sources(Role.REWARD))
 
+    def questions(self, profile: str, changes: Mapping[str, Any], batch: int) -> tuple[int, str]:
+        chosen = config.settings(profile, changes)
+        return (chosen.steps, "steps") if chosen.team == "single" else (chosen.steps * batch, "steps, or batch")
+
     def scene(self, profile: str, changes: Mapping[str, Any], split: Split, pool: Pool, seed: int, turn: int) -> Split:
         chosen = config.settings(profile, changes)
         return partitioned(split, pool, seed, turn, chosen.reward_share, chosen.labelled_share)

@@ -21,7 +21,7 @@ from querist.core.environment import QueryEnvironment
 from querist.core.observation import Schema
 from querist.core.policy import Policy
 from querist.core.pool import Pool
-from querist.core.rehearsal import Rehearsal, Stage, check_games
+from querist.core.rehearsal import Rehearsal, Stage
 from querist.core.reward import InfluenceGain, MetricGain
 from querist.core.split import Role, Split
 from querist.core.task import Task
@@ -56,10 +56,9 @@ class RalisAgent(Agent):
     def check_task(
         self, task: Task, split: Split, profile: str, changes: Mapping[str, Any], rehearsal: bool = True
     ) -> None:
-        """See :meth:`~querist.core.agent.Agent.check_task`: what is seen, what is paid by, and enough to ask about."""
+        """See :meth:`~querist.core.agent.Agent.check_task`: what is seen and what is paid by."""
         settings = config.settings(profile, changes)
         featuriser(task, settings, task.pool.worth(split.sources(Role.STATE)))
-        check_games(settings.budget, task.pool, [self.scene(profile, changes, split, task.pool, 0, 0)])
         kind = {"metric": Task, "influence": EstimatesInfluence, "deep_influence": EstimatesDeepInfluence}
         itself = not rehearsal and settings.games == "learning"
         if itself and not (task.can(kind[settings.reward]) and isinstance(task, kind[settings.reward])):
@@ -76,6 +75,9 @@ class RalisAgent(Agent):
     def episodes(self, profile: str, changes: Mapping[str, Any], control: Control | None) -> int:
         chosen = _settings(profile, changes, control)
         return max(1, chosen.warm_up) if control == "untrained" else chosen.episodes
+
+    def questions(self, profile: str, changes: Mapping[str, Any], batch: int) -> tuple[int, str]:
+        return config.settings(profile, changes).budget, "budget"
 
     def games(self, profile: str, changes: Mapping[str, Any]) -> Games:
         return config.settings(profile, changes).games

@@ -149,17 +149,3 @@ def read_depth(path: Path, data: bytes, depth: Depth) -> np.ndarray:
     if not image.mode.startswith("I"):
         raise QueristError(f"{path} is an image of mode {image.mode}", "expected depth in one channel of 16 bits")
     return np.asarray(image).astype(np.float64) * depth.unit_mm
-
-
-def image_size(path: Path) -> tuple[int, int]:
-    """Width and height of an image file, from its head alone.
-
-    Raises:
-        QueristError: if it cannot be read or is no image.
-    """
-    try:
-        with Image.open(path) as image:
-            return image.size
-    except (OSError, SyntaxError, ValueError) as error:
-        reason = "it is not an image" if isinstance(error, Image.UnidentifiedImageError) else str(error)
-        raise QueristError(f"{path} cannot be decoded: {reason}", "replace or remove the file") from error

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from querist.core.digests import arrays_digest
 from querist.errors import QueristError
 from querist.tasks.pose.camera import Camera
 from querist.tasks.pose.crop import STEPS
@@ -128,7 +129,12 @@ class PoseData:
 
     @functools.cached_property
     def digest(self) -> str:
-        """16 hexadecimal digits over names, contents and labels; not over the images' size or their place."""
+        """16 hexadecimal digits over names, contents and labels; not over the images' size or their place.
+
+        Where there are no files it is over the arrays.
+        """
+        if not self.files:
+            return arrays_digest(self.names, *self.images, self.joints, self.visible)
         return hashlib.sha256(json.dumps(list(self.files.items())).encode()).hexdigest()[:16]
 
     def sources(self, split: str) -> np.ndarray:

@@ -11,7 +11,7 @@ from querist.core.observation import Field
 from querist.errors import QueristError
 from querist.kernels.peaks import multi_peak_entropy
 from querist.tasks.pose.heatmaps import Reading, read_places
-from querist.tasks.pose.network import PoseNetwork, last_stage
+from querist.tasks.pose.network import PoseNetwork, Seen, last_stage
 
 POSE, APPEARANCE, EMBEDDING = "pose", "appearance", "embedding"
 MEAN, SPREAD = "pose_mean", "pose_spread"
@@ -39,33 +39,25 @@ class PoseDescriber:
         passes: Monte-Carlo passes behind ``pose_mean`` and ``pose_spread``.
 
     Raises:
-        QueristError: the model cannot take such images, or its output is of another shape.
+        QueristError: the model cannot take such images, or its output is of another shape or kind.
     """
 
     def __init__(self, model: nn.Module, image: Tensor, shapes: Shapes, reading: Reading, passes: int) -> None:
         self._shapes, self._passes = shapes, passes
         self._reading: Reading = reading
-        try:
-            with torch.inference_mode():
-                output = model.eval()(image)
-        except RuntimeError as error:
-            raise QueristError(
-                f"the model cannot take images {tuple(image.shape)}: {str(error).splitlines()[0]}",
-                "bring images to the size that it is made for (problem.size), and give it their number of channels",
-            ) from error
+        output, seen = _tried(model, image)
         self.gives_maps = _gives_maps(output, shapes)
-        self.level_widths: tuple[int, ...] = ()
+        self.level_widths = () if seen is None else tuple(int(level.shape[1]) for level in seen.levels)
         """Channels of the maps behind the field ``levels``."""
-        if isinstance(model, PoseNetwork):
-            with torch.inference_mode():
-                self.level_widths = tuple(int(level.shape[1]) for level in model.look(image).levels)
 
     def fields(self, model: nn.Module) -> dict[str, Field]:
         """The fields of a model."""
         flat = (self._shapes.joints * self._shapes.coordinates,)
         found = [Field(POSE, flat)]
         if isinstance(model, PoseNetwork):
-            found += [Field(APPEARANCE, (model.appearance_width,)), Field(LEVELS, (sum(self.level_widths),))]
+            found.append(Field(APPEARANCE, (model.appearance_width,)))
+            if self.level_widths:
+                found.append(Field(LEVELS, (sum(self.level_widths),)))
             if model.dropout > 0:
                 found += [Field(MEAN, flat), Field(SPREAD, flat, 0.0)]
         if self.gives_maps:
@@ -102,6 +94,50 @@ class PoseDescriber:
                 outputs = model.sample(seen, self._passes, generator)
                 tables |= _moments(self.places(one).flatten(1) for one in outputs)
         return {name: tables[name].float().cpu().numpy() for name in fields}
+
+
+def _tried(model: nn.Module, image: Tensor) -> tuple[Tensor, Seen | None]:
+    """What a model gives for an image, and what it sees in it, if it shows that."""
+    name = type(model).__name__
+    try:
+        with torch.no_grad():  # not inference mode: what a model makes here and keeps shall be good for training too
+            output = model.eval()(image)
+            seen = model.look(image) if isinstance(model, PoseNetwork) else None
+    except Exception as error:
+        words = str(error).splitlines() or [type(error).__name__]
+        raise QueristError(
+            f"the model {name} cannot take images {tuple(image.shape)}: {words[0]}",
+            "bring images to the size that it is made for (problem.size), and give it their number of channels; a "
+            "PoseNetwork needs look() and head",
+        ) from error
+    check_tensor(name, output)
+    if seen is not None and isinstance(model, PoseNetwork):
+        _check_seen(name, seen, getattr(model, "appearance_width", None))
+    return output, seen
+
+
+def check_tensor(model: str, output: object) -> None:
+    """Raise if a model gives something else than a tensor."""
+    if not isinstance(output, Tensor):
+        raise QueristError(
+            f"the model {model} gives a {type(output).__name__}",
+            "let forward return one tensor, of coordinates or heat maps; wrap a model that returns more",
+        )
+
+
+def _check_seen(model: str, seen: object, width: int | None) -> None:
+    fix = "return Seen(last, levels, appearance) of querist.tasks.pose.network from look(), and set appearance_width"
+    if not isinstance(seen, Seen) or not all(isinstance(t, Tensor) for t in (seen.last, *seen.levels, seen.appearance)):
+        raise QueristError(f"{model}.look() gives no Seen of tensors", fix)
+    if width is None or tuple(seen.appearance.shape) != (1, width):
+        raise QueristError(
+            f"{model}.look() gives {tuple(seen.appearance.shape)} as the appearance of one image, and appearance_width "
+            f"is {width}",
+            fix,
+        )
+    for level in seen.levels:
+        if level.ndim != 4:
+            raise QueristError(f"{model}.look() gives a level {tuple(level.shape)}", "levels are maps (B, c, h, w)")
 
 
 def _moments(passes: Iterator[Tensor]) -> dict[str, Tensor]:

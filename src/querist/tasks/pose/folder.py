@@ -2,15 +2,17 @@
 
 `skeleton.json` is a skeleton file (:func:`~querist.tasks.pose.skeleton.read_skeleton`). `joints.csv` has the columns
 `path`, and `NAME_x` and `NAME_y` for each joint, in pixels; perhaps `NAME_visible` (1 or 0), `split` and `subject`. An
-empty cell is an unknown joint. `joints.json` is ``{"frames": [{"path": ..., "joints": [[x, y], null, ...]}, ...]}``
-with joints in the order of the skeleton, null where unknown, and perhaps `visible`, `split`, `subject`, `box` (left,
-top, width, height), `head` (diagonal of its box) and `centre`. Where there is a `camera.json` (`fx`, `fy`, `cx`, `cy`,
-and perhaps `cube_mm` and `unit_mm`), images are depth images of 16 bits, joints have `NAME_z` too, and all of them and
-the centre are millimetres in the space of the camera (x right, y down, z away). Without a table nothing is labelled.
+empty cell, or `nan`, is an unknown joint. `joints.json` is ``{"frames": [{"path": ..., "joints": [...]}, ...]}``
+with joints ``[x, y]`` in the order of the skeleton, null where unknown, and perhaps `visible`, `split`, `subject`,
+`box` (left, top, width, height), `head` (diagonal of its box) and `centre`. Several people in one image are several
+frames of its path, each with a `box`. Where there is a `camera.json` (`fx`, `fy`, `cx`, `cy`, and perhaps `cube_mm`
+and `unit_mm`), images are depth images of 16 bits, joints have `NAME_z` too, and all of them and the centre are
+millimetres in the space of the camera (x right, y down, z away). An image that a table does not list is left out;
+without a table all images count, and nothing is labelled.
 """
 
 import csv
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -18,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from querist.errors import QueristError
-from querist.nn.folders import image_files, require_folder
+from querist.nn.folders import image_files, require_folder, subfolders
 from querist.tasks.pose.camera import Camera, Depth
 from querist.tasks.pose.documents import load_json, numbers
 from querist.tasks.pose.listing import Frame, Listing, listing
@@ -29,7 +31,7 @@ SKELETON, CAMERA = "skeleton.json", "camera.json"
 TABLES = ("joints.json", "joints.csv")
 
 _KEYS = ("path", "split", "subject", "joints", "visible", "box", "head", "centre")
-_TRUE, _FALSE = ("1", "true", "True"), ("0", "false", "False")
+_TRUE, _FALSE, _UNKNOWN = ("1", "1.0", "true"), ("0", "0.0", "false"), ("", "nan")
 
 
 @dataclass(frozen=True)
@@ -60,19 +62,52 @@ def read_folder(root: Path) -> Listing:
             raise QueristError(
                 f"{root} has no {TABLES[0]}", "of depth images it must say at least where the hand is: centre"
             )
-        frames = [Frame("train", stem, path) for stem, path in image_files(root).items()]
-        return listing("folder", root, skeleton, frames)
+        return listing("folder", root, skeleton, list(_unlisted(root)))
     size = 2 if depth is None else 3
     rows = _csv_rows(tables[0], skeleton, size) if tables[0].suffix == ".csv" else _json_rows(tables[0])
-    frames, seen = [], {}
-    for row in rows:
-        frame = _frame(root, row, skeleton, size)
-        key = frame.image.with_suffix("")
-        if key in seen:  # the same image in two splits would leak
-            raise QueristError(f"{row.where}: {row.path} was listed at {seen[key]} already", "list it once")
-        seen[key] = row.where
-        frames.append(frame if depth is None else _in_pixels(frame, depth.camera, row.where))
+    frames = [
+        frame if depth is None else _in_pixels(frame, depth.camera, where)
+        for frame, where in _told_apart([(_frame(root, row, skeleton, size), row.where) for row in rows])
+    ]
     return listing("folder", root, skeleton, frames, depth)
+
+
+def _unlisted(root: Path, within: str = "") -> Iterator[Frame]:
+    """All images below a folder, of which nothing is known."""
+    for stem, path in image_files(root / within).items():
+        yield Frame("train", within + stem, path)
+    for name in subfolders(root / within):
+        yield from _unlisted(root, f"{within}{name}/")
+
+
+def _told_apart(frames: Sequence[tuple[Frame, str]]) -> Iterator[tuple[Frame, str]]:
+    """Several people in one image: each has a box and a name, and they stay together.
+
+    Raises:
+        QueristError: an image was listed twice without boxes that differ, or in two splits, which would leak; or two
+            files share a name.
+    """
+    alike: dict[str, list[tuple[Frame, str]]] = {}
+    for frame, where in frames:
+        known = alike.setdefault(str(frame.image.with_suffix("")), [])
+        for other, at in known:
+            if other.image != frame.image:
+                raise QueristError(
+                    f"{where}: {frame.image.name} and {other.image.name} ({at}) share a name", "rename one of them"
+                )
+            if None in (frame.box, other.box) or frame.box == other.box or frame.split != other.split:
+                raise QueristError(
+                    f"{where}: {frame.stem} was listed at {at} already",
+                    "list it once; or, of several people in one image, each with a box of its own and the same split",
+                )
+        known.append((frame, where))
+    for several in alike.values():
+        for number, (frame, where) in enumerate(several, start=1):
+            if len(several) == 1:
+                yield frame, where
+            else:
+                name = frame.stem if number == 1 else f"{frame.stem}#{number}"
+                yield replace(frame, stem=name, subject=frame.subject or f"{frame.stem}, all people"), where
 
 
 def _read_camera(path: Path) -> Depth:
@@ -110,6 +145,7 @@ def _csv_rows(table: Path, skeleton: Skeleton, size: int) -> Iterator[_Row]:
             reader = csv.DictReader(file, strict=True)
             columns = list(reader.fieldnames or [])
             allowed = {*needed, "split", "subject", *(f"{name}_visible" for name in skeleton.names)}
+            _check_separator(table, columns)
             for wrong, problem in (
                 (set(needed) - set(columns), "has no column"),
                 (set(columns) - allowed, "has a column"),
@@ -133,17 +169,25 @@ def _csv_rows(table: Path, skeleton: Skeleton, size: int) -> Iterator[_Row]:
         raise QueristError(f"{table} is not a table in UTF-8: {error}", "save it as CSV (UTF-8)") from error
 
 
+def _check_separator(table: Path, columns: Sequence[str]) -> None:
+    if not columns:
+        raise QueristError(f"{table} is empty", "write a line that names the columns, path first")
+    for separator, name in ((";", "semicolons"), ("\t", "tabs")):
+        if len(columns) == 1 and separator in columns[0]:
+            raise QueristError(f"{table} is separated by {name}", "save it with commas")
+
+
 def _csv_content(where: str, row: Mapping[str, str], skeleton: Skeleton, axes: str) -> dict[str, Any]:
     """A line in the form of a frame of JSON."""
     joints: list[list[float] | None] = []
     visible: list[bool] = []
     for name in skeleton.names:
         cells = [row[f"{name}_{axis}"].strip() for axis in axes]
-        flag = row.get(f"{name}_visible", "").strip()
+        flag = row.get(f"{name}_visible", "").strip().lower()
         if flag not in ("", *_TRUE, *_FALSE):
             raise QueristError(f"{where}: {name}_visible is {flag!r}", "write 1 or 0, or leave it empty")
         visible.append(flag not in _FALSE)
-        if not any(cells):
+        if all(cell.lower() in _UNKNOWN for cell in cells):
             joints.append(None)
             continue
         try:
@@ -170,9 +214,8 @@ def _frame(root: Path, row: _Row, skeleton: Skeleton, size: int) -> Frame:
     if joints is not None:
         if not isinstance(joints, list) or len(joints) != len(skeleton):
             raise QueristError(f"{row.where}: joints is no list of {len(skeleton)}", f"list the joints of {SKELETON}")
-        unknown = [np.nan] * size
         joints = np.stack([
-            numbers(f"{row.where}: the joint {name!r}", unknown if joint is None else joint, (size,), joint is None)
+            np.full(size, np.nan) if _is_unknown(joint) else numbers(f"{row.where}: the joint {name!r}", joint, (size,))
             for name, joint in zip(skeleton.names, joints, strict=True)
         ])  # fmt: skip
     visible = content.get("visible")
@@ -194,12 +237,19 @@ def _frame(root: Path, row: _Row, skeleton: Skeleton, size: int) -> Frame:
         None if left_top is None else (left_top[0], left_top[1], left_top[2], left_top[3]),
         None if head is None else float(numbers(f"{row.where}: head", head, ())),
         None if centre is None else numbers(f"{row.where}: centre", centre, (3,)),
-        None if subject is None else str(subject),
+        None if subject in (None, "") else str(subject),
     )
+
+
+def _is_unknown(joint: Any) -> bool:
+    """Null, or nothing but null and NaN."""
+    return joint is None or (isinstance(joint, list) and all(v is None or v != v for v in joint) and bool(joint))
 
 
 def _in_pixels(frame: Frame, camera: Camera, where: str) -> Frame:
     """A frame in millimetres as one in pixels and depth."""
+    if frame.box is not None:
+        raise QueristError(f"{where}: of a depth image no box is cut out", "give the centre of the hand instead")
     try:
         joints = None if frame.joints is None else camera.to_uvd(frame.joints)
         return replace(frame, joints=joints, centre=None if frame.centre is None else camera.to_uvd(frame.centre))

@@ -6,6 +6,7 @@ from pathlib import Path
 from querist.errors import QueristError
 from querist.nn.folders import require_folder
 from querist.tasks.pose import bighand, coco, folder, icvl, lsp, mpii, mpii_release, nyu
+from querist.tasks.pose.folder import SKELETON
 from querist.tasks.pose.listing import Frame, Listing
 
 __all__ = ["READERS", "Frame", "Listing", "read"]
@@ -54,5 +55,8 @@ def _recognise(root: Path) -> str:
     if len(found) > 1:
         raise QueristError(f"{root} looks like {' and '.join(found)} at once", "name the layout that is meant")
     if not found:
-        raise QueristError(f"{root} has no layout that is known", f"arrange the folder as one of: {', '.join(READERS)}")
+        raise QueristError(
+            f"{root} has no layout that is known",
+            f"arrange it as one of: {', '.join(READERS)}; a plain folder is known by its {SKELETON}",
+        )
     return found[0]

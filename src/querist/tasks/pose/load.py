@@ -13,11 +13,14 @@ import numpy as np
 from querist.errors import QueristError
 from querist.nn.arrays import Job, open_or_build
 from querist.nn.cache import default_cache
-from querist.tasks.pose.crop import colour_frame, colour_square, cut_colour, cut_depth, depth_frame, image_size
+from querist.nn.decode import image_size
+from querist.tasks.pose.crop import STEPS, colour_frame, colour_square, cut_colour, cut_depth, depth_frame
 from querist.tasks.pose.data import PoseData
 from querist.tasks.pose.listing import Listing
+from querist.tasks.pose.skeletons import SKELETONS
 
-_VERSION = 1
+_LOOKED_AT = 200  # images of a split whose joints are compared with what the camera measured
+_VERSION = 2
 """To be raised when decoding changes, so that older caches are not met again."""
 
 
@@ -70,9 +73,12 @@ def load(
     rows = np.concatenate(picked)
     scale, offset = _frames(found, rows, size)
     joints = (found.joints[rows] - offset[:, None]) / scale[:, None]
-    for split in wanted if found.depth is None else ():
+    for split, array in zip(wanted, images, strict=True):
         here = found.split_of[rows] == split
-        _check_places(found, rows[here], joints[here], size)
+        if found.depth is None:
+            _check_places(found, rows[here], joints[here], size)
+        else:
+            _check_depths(found, rows[here], joints[here], array)
     names = tuple(found.names[row] for row in rows)
     return PoseData(
         names, tuple(images), joints.astype(np.float32), found.visible[rows], found.skeleton, scale, offset,
@@ -83,7 +89,8 @@ def load(
 
 
 def _check_places(found: Listing, rows: np.ndarray, joints: np.ndarray, size: int) -> None:
-    """Joints in another unit are found here: (n, J, 2) in the frame of what was cut out."""
+    """Joints in another unit are found here, and marks of unknown ones: (n, J, 2) in the frame of what was cut out."""
+    _check_marks(found, rows)
     known = np.isfinite(joints).all(axis=2)
     away = known & ((joints < -0.5) | (joints > size - 0.5)).any(axis=2)
     where = f"joints of {found.names[rows[int(away.sum(axis=1).argmax())]]}" if len(rows) else ""
@@ -98,6 +105,41 @@ def _check_places(found: Listing, rows: np.ndarray, joints: np.ndarray, size: in
         raise QueristError(
             f"{found.root}: joints of {found.names[rows[several][0]]} and others lie within one pixel",
             "joints are in pixels of the file: multiply shares of an image by its width and height",
+        )
+
+
+def _check_marks(found: Listing, rows: np.ndarray) -> None:
+    """No joint is at (0, 0), or at one and the same place outside, in several images: that is how some say unknown."""
+    for joint, name in enumerate(found.skeleton.names):
+        places = found.joints[rows, joint]
+        odd = rows[(places == 0).all(axis=1) | (places < 0).any(axis=1)]
+        same, count = np.unique(found.joints[odd, joint], axis=0, return_counts=True)
+        if len(same) and count.max() > 1:
+            mark = same[count.argmax()]
+            which = odd[(found.joints[odd, joint] == mark).all(axis=1)]
+            raise QueristError(
+                f"{found.root}: the joint {name!r} is at {', '.join(f'{v:g}' for v in mark)} in {len(which)} images, "
+                f"as in {found.names[which[0]]} and {found.names[which[1]]}",
+                "where a joint is unknown leave its cells empty (CSV), or write null (JSON)",
+            )
+
+
+def _check_depths(found: Listing, rows: np.ndarray, joints: np.ndarray, images: np.ndarray) -> None:
+    """Joints in another space are found here: (n, J, 3) on -1..1, by the images (n, S, S, 1), of which some will do."""
+    size, sampled = images.shape[1], range(0, len(rows), -(-len(rows) // _LOOKED_AT) or 1)
+    apart = known = 0
+    for row in sampled:
+        measured = np.pad(images[row, ..., 0] < STEPS, 1)
+        around = np.lib.stride_tricks.sliding_window_view(measured, (3, 3)).any(axis=(2, 3))
+        places = joints[row][np.isfinite(joints[row]).all(axis=1)]
+        inside = (np.abs(places) < 1).all(axis=1)
+        column, line = ((places[inside, :2] + 1) * size / 2).astype(np.int64).T
+        apart, known = apart + int((~inside).sum() + (~around[line, column]).sum()), known + len(places)
+    if 2 * apart > known:
+        raise QueristError(
+            f"{found.root}: {apart} of {known} joints that were looked at lie where nothing was measured, as some of "
+            f"{found.names[rows[0]]} and others do",
+            "joints are in the space of the camera: millimetres, x to the right, y down, z away from it",
         )
 
 
@@ -139,7 +181,8 @@ def _load_images(
 def _labels(found: Listing, row: int) -> str:
     """Everything about a row but its image, as text."""
     columns = (found.joints, found.visible, found.boxes, found.heads, found.centres)
-    return json.dumps([*(column[row].tolist() for column in columns), found.skeleton.names, repr(found.depth)])
+    own = () if found.skeleton in SKELETONS.values() else (found.skeleton.to_json(),)  # names alone tell ours apart
+    return json.dumps([*(column[row].tolist() for column in columns), found.skeleton.names, repr(found.depth), *own])
 
 
 def _hash(text: str) -> str:

@@ -72,6 +72,9 @@ class PoseProblem(Problem):
             strategies are compared in minutes (:mod:`querist.tasks.pose.process_task`).
     """
 
+    default_learned = "matal/sound"
+    default_strategy = "strengthened_random"
+
     size: int
     layout: str = "auto"
     test: int | str = "test"
@@ -116,17 +119,19 @@ class PoseProblem(Problem):
         tested = [self.test] if labelled and isinstance(self.test, str) else []
         poses = load(found, self.size, ["train", *tested], progress=progress)
         learner = PoseTask if self.learner == "network" else PoseProcessTask
-        task = learner(
-            poses,
-            self.model.build(len(poses.skeleton), seed),
-            self._metric,
-            self.objective,
-            self.sigma,
-            self.schedule,
-            device,
-            self.inference_batch,
-            self.passes,
-        )
+        model = self.model.build(len(poses.skeleton), seed)
+        with seeded(int(rng.generator(seed, "lazy weights").integers(2**62))):  # the task looks through it once
+            task = learner(
+                poses,
+                model,
+                self._metric,
+                self.objective,
+                self.sigma,
+                self.schedule,
+                device,
+                self.inference_batch,
+                self.passes,
+            )
         drawn_by = seed if self.split_seed is None else self.split_seed
         split = self._split(poses, data, drawn_by) if labelled else Split(np.full(len(poses), Role.POOL, np.int8))
         if labelled:

@@ -176,13 +176,18 @@ def read_skeleton(path: Path) -> Skeleton:
     return found
 
 
+_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
+_LEFT = re.compile(r"^(?:l(?=$)|left)|(?<=.)left$")
+
+
 def _check_sides(skeleton: Skeleton) -> None:
-    """Mirrored images would teach a left joint as a right one."""
-    plain = [name.replace("_", " ").lower() for name in skeleton.names]
+    """Mirrored images would teach a left joint as a right one: left_hip, LHip, hip.L, lefthip and the like."""
+    plain = [tuple(word.lower() for word in _WORDS.findall(name)) for name in skeleton.names]
     paired = {joint for pair in skeleton.swaps for joint in pair}
-    for at, name in enumerate(plain):
-        other = re.sub(r"\bleft\b", "right", name)
-        if other != name and other in plain and not {at, plain.index(other)} <= paired:
+    for at, words in enumerate(plain):
+        long = tuple(_LEFT.sub("right", word) for word in words)
+        other = long if long in plain else tuple("r" if word == "l" else word for word in words)
+        if other != words and other in plain and not {at, plain.index(other)} <= paired:
             pair = skeleton.names[at], skeleton.names[plain.index(other)]
             raise QueristError(
                 f"{pair[0]!r} and {pair[1]!r} are not in swaps, so that mirrored images would confuse them",

@@ -18,7 +18,7 @@ from querist.nn.runtime import arrays_to_state, resolve_device, seeded, state_to
 from querist.nn.weights import load_model, save_model
 from querist.tasks.pose.batches import Batches
 from querist.tasks.pose.data import PoseData
-from querist.tasks.pose.description import EMBEDDING, PoseDescriber, Shapes
+from querist.tasks.pose.description import EMBEDDING, PoseDescriber, Shapes, check_tensor
 from querist.tasks.pose.frame import in_frame
 from querist.tasks.pose.heatmaps import Reading
 from querist.tasks.pose.insight import PoseInsight
@@ -77,6 +77,11 @@ class PoseTask(PoseInsight):
         self.parts = data.skeleton.names
         self._device = resolve_device(device)
         self.model = model.to(self._device)
+        if not any(p.requires_grad for p in self.model.parameters()):
+            raise QueristError(
+                f"nothing of the model {type(model).__name__} can be learned",
+                "leave requires_grad on for some of its parameters",
+            )
         self.objective: Objective = objective
         self._sigma = sigma
         self._schedule = schedule or Schedule()
@@ -105,6 +110,12 @@ class PoseTask(PoseInsight):
         """What looks into the model needs one that shows what it sees before its head."""
         needs = (Embeds, ExpectsGradients, Rehearses, SamplesPredictions, TellsLosses)
         return super().can(capability) and (isinstance(self.model, PoseNetwork) or capability not in needs)
+
+    def way_to(self, capability: type) -> str:
+        """A plain module lacks what a network has that shows what it sees."""
+        if isinstance(self, capability):
+            return "derive the model from querist.tasks.pose.network.PoseNetwork, and give it look() and head"
+        return super().way_to(capability)
 
     @property
     def gives_maps(self) -> bool:
@@ -139,7 +150,7 @@ class PoseTask(PoseInsight):
         with seeded(int(rng.integers(2**62))):
             for step in range(steps):
                 images, places = self._varied(batches[step], training, rng)
-                loss = pose_losses(self.model(images), places, self.objective, self._sigma).mean()
+                loss = self._loss(images, places)
                 optimiser.zero_grad(set_to_none=True)
                 loss.backward()
                 training.optimiser.clip(self.model.parameters())
@@ -151,6 +162,17 @@ class PoseTask(PoseInsight):
         if not np.isfinite(total):
             raise QueristError(f"the loss became {total} in the {phase} training", "lower its learning rate")
         return {"loss": total / steps}
+
+    def _loss(self, images: Tensor, places: Tensor) -> Tensor:
+        output = self.model(images)
+        check_tensor(f"{type(self.model).__name__}, when it is trained,", output)
+        try:
+            return pose_losses(output, places, self.objective, self._sigma).mean()
+        except ValueError as error:
+            raise QueristError(
+                f"the model {type(self.model).__name__} gives, when it is trained, {tuple(output.shape)}: {error}",
+                "let it give the same in training as it gives in evaluation",
+            ) from error
 
     def _varied(
         self, batch: tuple[np.ndarray, np.ndarray], training: Training, rng: np.random.Generator
@@ -203,6 +225,10 @@ class PoseTask(PoseInsight):
                     found[name][done : done + len(batch)] = table
                 done += len(batch)
         return {name: table[row] for name, table in found.items()}
+
+    @property
+    def data_hash(self) -> str:
+        return self.data.digest
 
     def evaluate(self, sources: np.ndarray) -> Evaluation:
         sources = np.asarray(sources)

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
+from querist.core.digests import arrays_digest
 from querist.errors import QueristError
 from querist.nn.arrays import Job, open_or_build
 from querist.nn.cache import default_cache
 from querist.nn.decode import decode_image
 from querist.tasks.reid.listing import SPLITS, UNKNOWN, Crop, Listing
 
-_VERSION = 1
+_VERSION = 2
 """To be raised when decoding changes, so that older caches are not met again."""
 
 
@@ -88,7 +89,12 @@ class ReidData:
 
     @functools.cached_property
     def digest(self) -> str:
-        """16 hexadecimal digits over names, contents, people and cameras; not over the images' size or their place."""
+        """16 hexadecimal digits over names, contents, people and cameras; not over the images' size or their place.
+
+        Where there are no files it is over the arrays.
+        """
+        if not self.files:
+            return arrays_digest(self.names, *self.images, self.persons, self.cameras)
         return hashlib.sha256(json.dumps(list(self.files.items())).encode()).hexdigest()[:16]
 
     def sources(self, split: str) -> np.ndarray:

@@ -56,7 +56,9 @@ class ReidProblem(Problem):
         inference_batch: images per forward pass.
     """
 
-    default_policy = "dral"
+    default_policy, default_learned = "dral", "dral/sound"
+    default_strategy = "nearest_first"
+    default_strategies = ("random", "strengthened_random", "nearest_first")
 
     image: tuple[int, int] = (256, 128)
     layout: str = "auto"

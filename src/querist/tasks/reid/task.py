@@ -180,6 +180,10 @@ class ReidTask(Task):
             found["other_camera"] = (known & (cameras[:, 0] != cameras[:, 1])).astype(np.float32)
         return found
 
+    @property
+    def data_hash(self) -> str:
+        return self.data.digest
+
     def evaluate(self, sources: np.ndarray) -> Evaluation:
         """Mean average precision of the queries among the sources over the rest of them, the gallery."""
         sources = np.asarray(sources)

@@ -21,7 +21,7 @@ from querist.tasks.segmentation.classes import ClassMap
 from querist.tasks.segmentation.decode import decode_mask
 from querist.tasks.segmentation.listing import Listing, Sample, require_masks
 
-_VERSION = 1
+_VERSION = 2
 """To be raised when decoding changes, so that older caches are not met again."""
 
 

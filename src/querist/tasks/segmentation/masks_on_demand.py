@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image
 
 from querist.errors import UnlabelledError
+from querist.nn.decode import image_size
 from querist.nn.stamps import read_file
 from querist.tasks.segmentation.classes import ClassMap
 from querist.tasks.segmentation.decode import decode_mask
@@ -44,8 +44,7 @@ class MasksOnDemand:
     def _decode(self, sample: Sample) -> np.ndarray:
         if sample.mask is None:
             raise UnlabelledError(f"{sample.image} has no mask", "add it, or leave this image out")
-        with Image.open(sample.image) as image:  # of which the file's head is read: it was decoded before
-            size = image.size
+        size = image_size(sample.image)  # of which the file's head is read: it was decoded before
         return decode_mask(sample.mask, read_file(sample.mask)[0], sample.image, size, *self._size, self._classes)
 
 

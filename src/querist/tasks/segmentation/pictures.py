@@ -6,6 +6,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from querist.core.pool import ColumnarPool
+from querist.nn.decode import image_size
 from querist.tasks.segmentation.data import SegmentationData
 from querist.tasks.segmentation.grid import Grid
 
@@ -40,8 +41,8 @@ def region_place(data: SegmentationData, grid: Grid, source: int, part: int) -> 
     left, top, width, height = grid.box(part)
     if data.files is None:
         return data.names[source], [left, top, width, height]
-    with Image.open(data.files[source]) as image:
-        across, down = image.width / data.size[1], image.height / data.size[0]
+    wide, high = image_size(data.files[source])
+    across, down = wide / data.size[1], high / data.size[0]
     x0, y0, x1, y1 = left * across, top * down, (left + width) * across, (top + height) * down
     return str(data.files[source]), [round(x0), round(y0), round(x1) - round(x0), round(y1) - round(y0)]
 

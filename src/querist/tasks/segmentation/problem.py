@@ -64,7 +64,9 @@ class RegionProblem(Problem):
         inference_batch: images per forward pass.
     """
 
-    default_policy = "ralis"
+    default_policy, default_learned = "ralis", "ralis/sound"
+    default_strategy = "entropy/global"
+    default_strategies = ("random", "strengthened_random", "entropy/global", "margin/global")
 
     image: tuple[int, int]
     region: tuple[int, int]
