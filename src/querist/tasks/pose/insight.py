@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from querist.core.capabilities import Scope
 from querist.core.task import Task
 from querist.errors import QueristError
+from querist.nn.trainer import Trainer
 from querist.tasks.pose.description import EMBEDDING, PoseDescriber
 from querist.tasks.pose.expected_gradients import ExpectedGradients
 from querist.tasks.pose.network import PoseNetwork, Seen
@@ -19,14 +20,19 @@ from querist.tasks.pose.units import PoseUnits
 class PoseInsight(PoseUnits, Task):
     """The capabilities that need more of a model than its output; the task itself sets all attributes."""
 
-    model: nn.Module
     objective: Objective
     _sigma: float
+    _trainer: Trainer
     _describer: PoseDescriber
     _device: torch.device
     _inference_batch: int
     _mean: Tensor
     _deviation: Tensor
+
+    @property
+    def model(self) -> nn.Module:
+        """What learns."""
+        return self._trainer.model
 
     @property
     def network(self) -> PoseNetwork:

@@ -129,8 +129,8 @@ def _check_depths(found: Listing, rows: np.ndarray, joints: np.ndarray, images: 
     size, sampled = images.shape[1], range(0, len(rows), -(-len(rows) // _LOOKED_AT) or 1)
     apart = known = 0
     for row in sampled:
-        measured = np.pad(images[row, ..., 0] < STEPS, 1)
-        around = np.lib.stride_tricks.sliding_window_view(measured, (3, 3)).any(axis=(2, 3))
+        measured = np.pad(np.asarray(images[row, ..., 0]) < STEPS, 1)
+        around = np.asarray(np.lib.stride_tricks.sliding_window_view(measured, (3, 3)).any(axis=(2, 3)))
         places = joints[row][np.isfinite(joints[row]).all(axis=1)]
         inside = (np.abs(places) < 1).all(axis=1)
         column, line = ((places[inside, :2] + 1) * size / 2).astype(np.int64).T

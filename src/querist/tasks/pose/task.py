@@ -1,7 +1,6 @@
 """Pose estimation as a task: any network that gives heat maps or coordinates, asked about images."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +13,8 @@ from querist.core.evaluation import Evaluation
 from querist.core.pool import ColumnarPool
 from querist.core.task import Phase
 from querist.errors import QueristError
-from querist.nn.runtime import arrays_to_state, resolve_device, seeded, state_to_arrays, torch_generator
-from querist.nn.weights import load_model, save_model
+from querist.nn.runtime import resolve_device, seeded, torch_generator
+from querist.nn.trainer import Trainer, finite
 from querist.tasks.pose.batches import Batches
 from querist.tasks.pose.data import PoseData
 from querist.tasks.pose.description import EMBEDDING, PoseDescriber, Shapes, check_tensor
@@ -76,7 +75,8 @@ class PoseTask(PoseInsight):
         self.pool = self.images
         self.parts = data.skeleton.names
         self._device = resolve_device(device)
-        self.model = model.to(self._device)
+        self._schedule = schedule or Schedule()
+        self._trainer = Trainer(model.to(self._device), self._schedule.step.optimiser)
         if not any(p.requires_grad for p in self.model.parameters()):
             raise QueristError(
                 f"nothing of the model {type(model).__name__} can be learned",
@@ -84,7 +84,6 @@ class PoseTask(PoseInsight):
             )
         self.objective: Objective = objective
         self._sigma = sigma
-        self._schedule = schedule or Schedule()
         self._inference_batch = inference_batch
         self._mean = torch.tensor(_MEAN, device=self._device).view(1, 3, 1, 1) * 255
         self._deviation = torch.tensor(_DEVIATION, device=self._device).view(1, 3, 1, 1) * 255
@@ -104,7 +103,6 @@ class PoseTask(PoseInsight):
                 f"{WITH_DOUBT} is for a DeepPrior with doubt: true, and such a network for {WITH_DOUBT}",
             )
         self.fields = self._describer.fields(self.model)
-        self._stepper = self._new_stepper()
 
     def can(self, capability: type) -> bool:
         """What looks into the model needs one that shows what it sees before its head."""
@@ -140,28 +138,15 @@ class PoseTask(PoseInsight):
         batches = Batches(self.data, self.images, labels, new, training, phase, steps, rng)
         if batches.empty:
             return {}
-        if phase == "step":
-            optimiser, scheduler = self._stepper, None
-        else:
-            optimiser, scheduler = training.optimiser.build(self.model.parameters(), steps)
-            self._stepper = self._new_stepper()  # the weights are replaced: old momentum means nothing
-        self.model.train()
         total = 0.0
-        with seeded(int(rng.integers(2**62))):
+        with (
+            self._trainer.training(training.optimiser, steps, update=phase == "step") as descend,
+            seeded(int(rng.integers(2**62))),
+        ):
             for step in range(steps):
                 images, places = self._varied(batches[step], training, rng)
-                loss = self._loss(images, places)
-                optimiser.zero_grad(set_to_none=True)
-                loss.backward()
-                training.optimiser.clip(self.model.parameters())
-                optimiser.step()
-                if scheduler is not None:
-                    scheduler.step()
-                total += float(loss.detach())
-        self.model.eval()
-        if not np.isfinite(total):
-            raise QueristError(f"the loss became {total} in the {phase} training", "lower its learning rate")
-        return {"loss": total / steps}
+                total += descend(self._loss(images, places))
+        return {"loss": finite(total, phase) / steps}
 
     def _loss(self, images: Tensor, places: Tensor) -> Tensor:
         output = self.model(images)
@@ -183,11 +168,6 @@ class PoseTask(PoseInsight):
             return training.augmentation.apply(images, places, self.data.skeleton, rng)
         images, places = training.augmentation.apply(images - self._mean, places, self.data.skeleton, rng)
         return images / self._deviation, places
-
-    def _new_stepper(self) -> torch.optim.Optimizer:
-        """The optimiser that lives between questions: its momentum goes on from step to step."""
-        constant = replace(self._schedule.step.optimiser, schedule="constant")
-        return constant.build(self.model.parameters(), 1)[0]
 
     # Prediction ---------------------------------------------------------------------------------------------------
 
@@ -246,24 +226,13 @@ class PoseTask(PoseInsight):
         return PoseReadoutTask(self, sources)
 
     def snapshot(self) -> dict[str, np.ndarray]:
-        state = state_to_arrays(self.model.state_dict(), "model")
-        return state | state_to_arrays(self._stepper.state_dict(), "stepper")
-
-    def save(self, path: Path) -> None:
-        save_model(self.model, path)
-
-    def load(self, path: Path) -> None:
-        load_model(self.model, path)
-        self.model.to(self._device).eval()
+        return self._trainer.snapshot()
 
     def restore(self, snapshot: Mapping[str, np.ndarray]) -> None:
-        try:
-            self.model.load_state_dict(arrays_to_state(snapshot, "model"))
-        except (RuntimeError, KeyError) as error:
-            raise QueristError(
-                f"the snapshot does not fit the model: {str(error).splitlines()[-1].strip()}",
-                "use the recipe that the run began with",
-            ) from error
-        self._stepper = self._new_stepper()
-        self._stepper.load_state_dict(arrays_to_state(snapshot, "stepper"))
-        self.model.eval()
+        self._trainer.restore(snapshot)
+
+    def save(self, path: Path) -> None:
+        self._trainer.save(path)
+
+    def load(self, path: Path) -> None:
+        self._trainer.load(path)

@@ -2,7 +2,6 @@
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,8 @@ from querist.core.observation import Field
 from querist.core.pool import PairPool
 from querist.core.task import Phase, Task
 from querist.errors import QueristError
-from querist.nn.runtime import arrays_to_state, resolve_device, seeded, state_to_arrays
-from querist.nn.weights import load_model, save_model
+from querist.nn.runtime import resolve_device, seeded
+from querist.nn.trainer import Trainer, finite
 from querist.tasks.reid.batches import Batches
 from querist.tasks.reid.data import ReidData
 from querist.tasks.reid.listing import DISTRACTOR, UNKNOWN
@@ -66,13 +65,17 @@ class ReidTask(Task):
         self.pairs = PairPool(data.names, subjects(data.persons))
         self.pool = self.pairs
         self._device = resolve_device(device)
-        self.model = model.to(self._device)
         self._schedule = schedule or Schedule()
+        self._trainer = Trainer(model.to(self._device), self._schedule.step.optimiser)
         self._inference_batch = inference_batch
         self._mean = torch.tensor(_MEAN, device=self._device).view(1, 3, 1, 1) * 255
         self._deviation = torch.tensor(_DEVIATION, device=self._device).view(1, 3, 1, 1) * 255
-        self._stepper = self._new_stepper()
         self._version = next(_VERSIONS)
+
+    @property
+    def model(self) -> nn.Module:
+        """What learns."""
+        return self._trainer.model
 
     # Training -----------------------------------------------------------------------------------------------------
 
@@ -100,11 +103,9 @@ class ReidTask(Task):
             return log
         with seeded(int(rng.integers(2**62))):
             losses = self._train(batches, training, phase, steps, rng)
-        total = losses[:, 0].sum()
-        if not np.isfinite(total):
-            raise QueristError(f"the loss became {total} in the {phase} training", "lower its learning rate")
+        total = finite(float(losses[:, 0].sum()), phase)
         active = losses[:, 1].sum() / max(1.0, losses[:, 2].sum())
-        return {"loss": float(total / steps), "active": float(active)} | log
+        return {"loss": total / steps, "active": float(active)} | log
 
     def _train(
         self, batches: Batches, training: Training, phase: Phase, steps: int, rng: np.random.Generator
@@ -113,32 +114,16 @@ class ReidTask(Task):
         self._version = next(_VERSIONS)
         width = self.embed_sources(np.array([0])).shape[1]  # any image will do
         objective = Objective(training, width, len(batches.groups), len(batches.people)).to(self._device)
-        parameters = [*self.model.parameters(), *objective.parameters()]
-        if phase == "step":
-            optimiser, scheduler = self._stepper, None
-        else:
-            optimiser, scheduler = training.optimiser.build(parameters, steps)
-            self._stepper = self._new_stepper()  # the weights are replaced: old momentum means nothing
-        self.model.train()
         seen = []
-        for step in range(steps):
-            batch = batches[step]
-            images = training.augmentation.apply(self.data.batch(batch.sources), rng)
-            loss, *counts = objective(self.model(self._tensor(images)), batch)
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            training.optimiser.clip(parameters)
-            optimiser.step()
-            if scheduler is not None:
-                scheduler.step()
-            seen.append([float(number) for number in (loss.detach(), *counts)])
-        self.model.eval()
+        with self._trainer.training(
+            training.optimiser, steps, update=phase == "step", beside=objective.parameters()
+        ) as descend:
+            for step in range(steps):
+                batch = batches[step]
+                images = training.augmentation.apply(self.data.batch(batch.sources), rng)
+                loss, *counts = objective(self.model(self._tensor(images)), batch)
+                seen.append([descend(loss), *(float(number) for number in counts)])
         return np.array(seen)
-
-    def _new_stepper(self) -> torch.optim.Optimizer:
-        """The optimiser that lives between updates: its momentum goes on from one to the next."""
-        constant = replace(self._schedule.step.optimiser, schedule="constant")
-        return constant.build(self.model.parameters(), 1)[0]
 
     def _tensor(self, images: np.ndarray) -> Tensor:
         tensor = torch.from_numpy(images).to(self._device).permute(0, 3, 1, 2).float()
@@ -248,30 +233,20 @@ class ReidTask(Task):
         return "" if camera == UNKNOWN else f"camera {camera}"
 
     def snapshot(self) -> dict[str, np.ndarray]:
-        model = state_to_arrays(self.model.state_dict(), "model")
-        return model | state_to_arrays(self._stepper.state_dict(), "stepper")
-
-    def save(self, path: Path) -> None:
-        save_model(self.model, path)
-
-    def load(self, path: Path) -> None:
-        load_model(self.model, path)
-        self.model.to(self._device).eval()
-        self._version = next(_VERSIONS)
+        return self._trainer.snapshot()
 
     def restore(self, snapshot: Mapping[str, np.ndarray]) -> None:
         try:
-            self.model.load_state_dict(arrays_to_state(snapshot, "model"))
-        except RuntimeError as error:
-            raise QueristError(
-                f"the snapshot does not fit the model: {str(error).splitlines()[-1].strip()}",
-                "use the recipe that the run began with",
-            ) from error
+            self._trainer.restore(snapshot)
         finally:
             self._version = next(_VERSIONS)
-        self._stepper = self._new_stepper()
-        self._stepper.load_state_dict(arrays_to_state(snapshot, "stepper"))
-        self.model.eval()
+
+    def save(self, path: Path) -> None:
+        self._trainer.save(path)
+
+    def load(self, path: Path) -> None:
+        self._trainer.load(path)
+        self._version = next(_VERSIONS)
 
 
 def subjects(persons: np.ndarray) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +20,9 @@ from querist.core.capabilities import (
 )
 from querist.core.evaluation import Evaluation
 from querist.core.task import Phase, Task
-from querist.errors import QueristError
 from querist.kernels.uncertainty import PixelUncertainty, pixel_uncertainty
-from querist.nn.runtime import arrays_to_state, resolve_device, seeded, state_to_arrays, torch_generator
-from querist.nn.weights import load_model, save_model
+from querist.nn.runtime import resolve_device, seeded, torch_generator
+from querist.nn.trainer import Trainer, finite
 from querist.tasks.segmentation.crops import Canvas
 from querist.tasks.segmentation.data import SegmentationData
 from querist.tasks.segmentation.description import RegionDescriber, SplitsAtTheHead, split_model
@@ -77,12 +75,16 @@ class SegmentationTask(Task):
         self.fields = self._describer.fields(isinstance(model, SplitsAtTheHead))
         self._embedding_width: int | None = None
         self._device = resolve_device(device)
-        self.model = model.to(self._device)
         self._loss, self._schedule = loss, schedule or Schedule()
+        self._trainer = Trainer(model.to(self._device), self._schedule.step.optimiser)
         self._inference_batch = inference_batch
         self._mean = torch.tensor(_MEAN, device=self._device).view(1, 3, 1, 1) * 255
         self._deviation = torch.tensor(_DEVIATION, device=self._device).view(1, 3, 1, 1) * 255
-        self._stepper = self._new_stepper()
+
+    @property
+    def model(self) -> nn.Module:
+        """What learns."""
+        return self._trainer.model
 
     def can(self, capability: type) -> bool:
         """Embeddings and Monte-Carlo passes need a model that can be split at its head."""
@@ -106,35 +108,17 @@ class SegmentationTask(Task):
             return {}
         training: Training = getattr(self._schedule, phase)
         batches = Batches(self.data, self.grid, self.regions, labels, new, training, phase, steps, rng)
-        if phase == "step":
-            optimiser, scheduler = self._stepper, None
-        else:
-            optimiser, scheduler = training.optimiser.build(self.model.parameters(), steps)
-            self._stepper = self._new_stepper()  # the weights are replaced: old momentum means nothing
-        self.model.train()
         total = 0.0
-        with seeded(int(rng.integers(2**62))):
+        with (
+            self._trainer.training(training.optimiser, steps, update=phase == "step") as descend,
+            seeded(int(rng.integers(2**62))),
+        ):
             for step in range(steps):
                 images, masks = batches[step]
                 target = torch.from_numpy(masks).to(self._device).long()
                 logits = logits_of(self.model, self._tensor(images), len(self.parts))
-                loss = self._loss(logits, target, self.data.void_id)
-                optimiser.zero_grad(set_to_none=True)
-                loss.backward()
-                training.optimiser.clip(self.model.parameters())
-                optimiser.step()
-                if scheduler is not None:
-                    scheduler.step()
-                total += float(loss.detach())
-        self.model.eval()
-        if not np.isfinite(total):
-            raise QueristError(f"the loss became {total} in the {phase} training", "lower its learning rate")
-        return {"loss": total / steps}
-
-    def _new_stepper(self) -> torch.optim.Optimizer:
-        """The optimiser that lives between questions: its momentum goes on from step to step."""
-        constant = replace(self._schedule.step.optimiser, schedule="constant")
-        return constant.build(self.model.parameters(), 1)[0]
+                total += descend(self._loss(logits, target, self.data.void_id))
+        return {"loss": finite(total, phase) / steps}
 
     def _tensor(self, images: np.ndarray) -> Tensor:
         tensor = torch.from_numpy(np.ascontiguousarray(images)).to(self._device).permute(0, 3, 1, 2).float()
@@ -273,28 +257,17 @@ class SegmentationTask(Task):
     def still_rehearsal(self, sources: np.ndarray) -> StillTask:
         """The same questions about this model as it stands: see :class:`StillTask`."""
         still = copy.copy(self)
-        still.model = copy.deepcopy(self.model)
+        still._trainer = Trainer(copy.deepcopy(self.model), self._schedule.step.optimiser)
         return StillTask(still)
 
     def snapshot(self) -> dict[str, np.ndarray]:
-        model = state_to_arrays(self.model.state_dict(), "model")
-        return model | state_to_arrays(self._stepper.state_dict(), "stepper")
-
-    def save(self, path: Path) -> None:
-        save_model(self.model, path)
-
-    def load(self, path: Path) -> None:
-        load_model(self.model, path)
-        self.model.to(self._device).eval()
+        return self._trainer.snapshot()
 
     def restore(self, snapshot: Mapping[str, np.ndarray]) -> None:
-        try:
-            self.model.load_state_dict(arrays_to_state(snapshot, "model"))
-        except RuntimeError as error:
-            raise QueristError(
-                f"the snapshot does not fit the model: {str(error).splitlines()[-1].strip()}",
-                "use the recipe that the run began with",
-            ) from error
-        self._stepper = self._new_stepper()
-        self._stepper.load_state_dict(arrays_to_state(snapshot, "stepper"))
-        self.model.eval()
+        self._trainer.restore(snapshot)
+
+    def save(self, path: Path) -> None:
+        self._trainer.save(path)
+
+    def load(self, path: Path) -> None:
+        self._trainer.load(path)
