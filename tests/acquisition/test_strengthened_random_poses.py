@@ -3,6 +3,7 @@ import pytest
 
 from querist.acquisition.strengthened_random_poses import StrengthenedRandomPoses
 from querist.core.pool import ColumnarPool
+from querist.core.split import Role, Split
 from querist.core.step import offer
 from querist.errors import QueristError
 from toy import ToyTask
@@ -70,13 +71,30 @@ def test_what_was_asked_before_counts(tmp_path, monkeypatch):
     subjects = np.repeat([4, 7], [12, 48])
     policy = StrengthenedRandomPoses(kinds=1)
     task = Estimates(subjects=subjects)
-    game = poses_game(tmp_path, task, policy.own_featuriser(task))
+    game = poses_game(tmp_path, task, policy.own_featuriser(task), Split(np.full(60, Role.POOL, dtype=np.int8)))
     before = np.zeros(60, dtype=np.int64)
     before[:3] = 1
     monkeypatch.setattr(game.view, "asked_per_source", lambda: before)
     observation = offer(game, 0)
     assert observation.asked.tolist() == [3, 0]
     assert (subjects[picks(observation, policy, 3)] == 7).all()
+
+
+def test_what_was_given_counts_too(tmp_path):
+    """The starting set may show the same subjects as the pool: of one that is known well nobody need ask."""
+    subjects = np.repeat([4, 7, 9], [20, 20, 20])
+    policy = StrengthenedRandomPoses(kinds=1)
+    task = Estimates(subjects=subjects)
+    roles = np.full(60, Role.POOL, dtype=np.int8)
+    roles[[0, 1, 2, 20, 21]] = Role.START
+    game = poses_game(tmp_path, task, policy.own_featuriser(task), Split(roles))
+    observation = offer(game, 0)
+    assert observation.asked.tolist() == [3, 2, 0]
+    chosen = subjects[picks(observation, policy, 7)]
+    # 0 labels of 9 become 2, then both of 7 and 9 rise to 3, and then all three are level
+    assert (chosen[:2] == 9).all()
+    assert sorted(chosen[2:4]) == [7, 9]
+    assert sorted(chosen[4:7]) == [4, 7, 9]
 
 
 def test_the_seed_decides(tmp_path):

@@ -19,7 +19,8 @@ class PoseKinds(Featuriser):
     """In place of classes: to which of a few clusters of the step's estimated poses a candidate belongs, 0 or 1.
 
     Poses are compared by shape alone: their middle is taken away, and they are brought to one size. In place of images
-    stand their subjects, so that it is these whose questions are counted.
+    stand their subjects, so that it is these whose questions are counted, together with their images in the starting
+    set: the team of MATAL sees as much.
 
     Args:
         kinds: clusters, found anew in each step by k-means.
@@ -35,6 +36,7 @@ class PoseKinds(Featuriser):
             candidates[groups.mask, self._clusters(game, groups.flat, step)] = 1.0
         subjects, number = np.unique(game.pool.source_subjects, return_inverse=True)
         asked = np.bincount(number, game.view.asked_per_source(), len(subjects)).astype(np.int64)
+        asked += np.bincount(number[game.view.labels().given], minlength=len(subjects))  # known already, like answers
         return Observation(groups, candidates, self.schema, number[sources_of(game, groups)], asked=asked)
 
     def _clusters(self, game: Game, offered: np.ndarray, step: int) -> np.ndarray:
@@ -55,7 +57,7 @@ class StrengthenedRandomPoses(StrengthenedRandom):
 
     A pool of poses has no classes, but it has what they stand for: most people stand, and few crawl or do a handstand.
     In each batch the kinds that the model sees take turns, and a turn draws any image of its kind, of those whose
-    subjects were asked about least. A policy that learns merely to spread its questions over poses must beat this one.
+    subjects have the fewest labels. A policy that learns merely to spread its questions over poses must beat this one.
 
     Args:
         kinds: of poses that are told apart.
