@@ -76,7 +76,8 @@ class LearningLoss(Acquisition):
 
     The papers train the predictor together with the model, and let its gradient shape the model at first. Here it
     watches: it is learned from the finished model, so that every strategy trains the same model from the same labels,
-    and what is compared is the choice of images alone.
+    and what is compared is the choice of images alone. It sees the means of the maps of several depths, and the
+    appearance of an image: a narrow network's means alone say little.
 
     Args:
         steps: of the predictor's training before each question.
@@ -88,7 +89,7 @@ class LearningLoss(Acquisition):
     needs = (TellsLosses,)
     ranking: Ranking = "hinge"
 
-    def __init__(self, steps: int = 100) -> None:
+    def __init__(self, steps: int = 1000) -> None:
         if steps < 1:
             raise QueristError(f"{type(self).__name__} with {steps} steps", "let its predictor learn for at least one")
         self._steps = steps

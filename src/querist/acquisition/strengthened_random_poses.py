@@ -6,7 +6,7 @@ import torch
 from querist.acquisition.strengthened_random import StrengthenedRandom
 from querist.core.candidates import Candidates, GlobalPool
 from querist.core.capabilities import HasSkeleton
-from querist.core.featuriser import sources_of
+from querist.core.featuriser import by_subject
 from querist.core.observation import Field, Groups, Observation, Schema
 from querist.core.step import Featuriser, Game
 from querist.core.task import Task
@@ -34,10 +34,8 @@ class PoseKinds(Featuriser):
         candidates = np.zeros((*groups.units.shape, self._kinds), dtype=np.float32)
         if groups.mask.any():
             candidates[groups.mask, self._clusters(game, groups.flat, step)] = 1.0
-        subjects, number = np.unique(game.pool.source_subjects, return_inverse=True)
-        asked = np.bincount(number, game.view.asked_per_source(), len(subjects)).astype(np.int64)
-        asked += np.bincount(number[game.view.labels().given], minlength=len(subjects))  # known already, like answers
-        return Observation(groups, candidates, self.schema, number[sources_of(game, groups)], asked=asked)
+        subjects, known = by_subject(game, groups)
+        return Observation(groups, candidates, self.schema, subjects, asked=known)
 
     def _clusters(self, game: Game, offered: np.ndarray, step: int) -> np.ndarray:
         """(n,) which cluster."""

@@ -103,3 +103,16 @@ def sources_of(game: Game, groups: Groups) -> np.ndarray:
     """The sources of the candidates, (G, N, s); what stands outside the mask does not matter."""
     sources = game.pool.sources(np.maximum(groups.units, 0).ravel())
     return sources.reshape(*groups.units.shape, sources.shape[1])
+
+
+def by_subject(game: Game, groups: Groups) -> tuple[np.ndarray, np.ndarray]:
+    """Subjects in the place of sources: for strategies that spread their questions over people, photographs or clips.
+
+    Returns:
+        (G, N, s) the numbers of the candidates' subjects, and (subjects,) how much is known of each: questions that
+        were asked, and sources that were labelled from the start.
+    """
+    subjects, number = np.unique(game.pool.source_subjects, return_inverse=True)
+    known = np.bincount(number, game.view.asked_per_source(), len(subjects)).astype(np.int64)
+    known += np.bincount(number[game.view.labels().given], minlength=len(subjects))
+    return number[sources_of(game, groups)], known

@@ -15,6 +15,18 @@ def test_the_faithful_profile_has_the_printed_numbers():
     assert (FAITHFUL.meta, FAITHFUL.meta_rate, FAITHFUL.retrain_share) == ("fomaml", 1e-3, 0.5)
     assert (FAITHFUL.update, FAITHFUL.updates, FAITHFUL.batch, FAITHFUL.replay) == ("episode", 1, 1, 0)
     assert (FAITHFUL.first_width, FAITHFUL.second_width) == (128, 64)
+    assert (FAITHFUL.reward_share, FAITHFUL.labelled_share, FAITHFUL.reward_set) == (0.3, 0.1, "any")
+    assert (FAITHFUL.parameters, FAITHFUL.network, FAITHFUL.offer, FAITHFUL.candidates) == ("own", "layers", "all", 0)
+    assert (FAITHFUL.reward, FAITHFUL.selector, FAITHFUL.standardise_returns) == ("metric", "online", False)
+    assert (FAITHFUL.appearance, FAITHFUL.density, FAITHFUL.familiarity) == ("seen", "seen", "unseen")
+    assert (FAITHFUL.team, FAITHFUL.without, FAITHFUL.weight_decay) == ("context", "nothing", 0.0)
+
+
+def test_one_who_asks_alone_learns_from_as_many_images_as_a_team():
+    assert SOUND.alone(10) is SOUND
+    alone = replace(SOUND, team="single")
+    assert (alone.alone(10).batch, alone.alone(10).replay) == (10 * SOUND.batch, 10 * SOUND.replay)
+    assert replace(alone.alone(10), batch=SOUND.batch, replay=SOUND.replay) == alone
 
 
 def test_how_many_games_a_training_plays():

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from querist.agents.matal.config import SOUND
+from querist.agents.matal.agent import AGENT
+from querist.agents.matal.config import FAITHFUL, SOUND
 from querist.agents.matal.exploring import drawn, exploration, explorer
 from querist.agents.matal.features import MatalFeaturiser
 from querist.agents.matal.games import TeamPool, play, team_pool
@@ -42,6 +43,17 @@ def test_a_partition_rewards_on_other_people_than_it_asks_about():
     people = [set(pool.source_subjects[found.sources(r)]) for r in (Role.REWARD, Role.POOL, Role.START)]
     assert not people[0] & (people[1] | people[2])
     assert people[1] & people[2]  # what is labelled is drawn image by image
+
+
+def test_as_printed_images_are_divided_whoever_they_show():
+    """3:6:1 to the image, though subjects are of very different sizes."""
+    pool = ColumnarPool([f"i{i}" for i in range(40)], subjects=np.repeat([0, 1, 2, 3], [30, 5, 3, 2]))
+    outer = Split(np.full(40, Role.START, np.int8))
+    shares = FAITHFUL.reward_share, FAITHFUL.labelled_share, FAITHFUL.apart
+    found = partitioned(outer, pool, 0, 0, *shares)
+    assert [len(found.sources(r)) for r in (Role.REWARD, Role.POOL, Role.START)] == [12, 24, 4]
+    inner = AGENT.scene("faithful", {}, outer, pool, 0, 0)
+    assert inner.digest() == found.digest() != AGENT.scene("sound", {}, outer, pool, 0, 0).digest()
 
 
 def test_too_few_labels_make_no_partition():

@@ -116,9 +116,14 @@ def test_what_a_network_makes_when_it_first_looks_can_be_learned_from():
     assert not torch.equal(before, task.model.layer.weight)
 
 
-def test_no_levels_are_no_field():
-    assert "levels" not in make(Looks(lambda maps: right(maps)._replace(levels=()))).fields
-    assert make(Looks(right)).fields["levels"].shape == (4,)
+def test_what_losses_are_learned_from_holds_the_appearance():
+    bare, task = make(Looks(lambda maps: right(maps)._replace(levels=()))), make(Looks(right))
+    assert (bare.level_widths, bare.fields["levels"].shape) == ((4,), (4,))
+    assert (task.level_widths, task.fields["levels"].shape) == ((4, 4), (8,))
+    units = np.arange(3)
+    seen = task.describe(units, ("levels", "appearance"), np.random.default_rng(0))
+    np.testing.assert_array_equal(seen["levels"][:, 4:], seen["appearance"])
+    np.testing.assert_allclose(seen["levels"][:, :4], seen["appearance"], rtol=1e-6)  # both are means of one map
 
 
 def test_a_plain_network_is_told_what_it_lacks():

@@ -147,13 +147,14 @@ def test_losses_are_those_of_training_on_the_plain_images(objective):
     assert task.losses(units[:0], []).shape == (0,)
 
 
-def test_levels_are_means_of_maps_of_every_depth():
+def test_levels_are_means_of_maps_of_every_depth_and_the_appearance():
     task = tiny_task()
-    assert task.level_widths == (6, 6)
+    assert task.level_widths == (6, 6, 6)
     found = task.describe(POOL, ("levels",), rng())["levels"]
     with torch.no_grad():
-        levels = task.model.look(tensor(task.data, POOL)).levels
-    np.testing.assert_allclose(found, torch.cat([m.mean(dim=(2, 3)) for m in levels], dim=1), atol=1e-5)
+        seen = task.model.look(tensor(task.data, POOL))
+    expected = torch.cat([*(m.mean(dim=(2, 3)) for m in seen.levels), seen.appearance], dim=1)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
     assert "levels" not in hands_task().fields
 
 

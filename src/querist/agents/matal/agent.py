@@ -11,7 +11,7 @@ from querist.agents.matal import config
 from querist.agents.matal.config import Matal
 from querist.agents.matal.exploring import drawn, explorer
 from querist.agents.matal.features import MatalFeaturiser
-from querist.agents.matal.games import moment, play, team_pool
+from querist.agents.matal.games import moment, play, shown, team_pool
 from querist.agents.matal.learner import Learner
 from querist.agents.matal.network import TeamQ
 from querist.agents.matal.partition import partitioned
@@ -87,11 +87,11 @@ class MatalAgent(Agent):
 
     def questions(self, profile: str, changes: Mapping[str, Any], batch: int) -> tuple[int, str]:
         chosen = config.settings(profile, changes)
-        return (chosen.steps, "steps") if chosen.team == "single" else (chosen.steps * batch, "steps, or batch")
+        return chosen.steps * batch, "steps, or batch"
 
     def scene(self, profile: str, changes: Mapping[str, Any], split: Split, pool: Pool, seed: int, turn: int) -> Split:
         chosen = config.settings(profile, changes)
-        return partitioned(split, pool, seed, turn, chosen.reward_share, chosen.labelled_share)
+        return partitioned(split, pool, seed, turn, chosen.reward_share, chosen.labelled_share, chosen.apart)
 
     def policy(self, card: PolicyCard, again: Again | None = None) -> Policy:
         return MatalPolicy(card, None if again is None else LabelsBought(again))
@@ -112,11 +112,12 @@ class MatalAgent(Agent):
         settings = config.settings(profile, changes)
         eyes = _eyes(stage, settings, seed)
         images = 1 if settings.team == "single" else stage.batch
+        learns = settings.alone(stage.batch)
         with seeded(int(rng.generator(seed, "policy weights").integers(2**62))):
             team = build_team(eyes.schema, settings, images)
         tensors = eyes.calibration.arrays(CALIBRATION)
-        with closing(stage.rehearse(eyes, settings.steps * images)) as games:
-            learner = Learner(games, len(stage.scenes), team, settings, eyes.schema, seed, control, watch)
+        with closing(stage.rehearse(eyes, settings.steps * stage.batch)) as games:
+            learner = Learner(games, len(stage.scenes), team, learns, eyes.schema, seed, control, watch)
             learner.warm_up()
             if control != "untrained":
                 if settings.meta != "none":
@@ -128,7 +129,7 @@ class MatalAgent(Agent):
         check: Mapping[str, Any] = {}
         if control is None and settings.check_games and stage.unseen is not None:
             team.load_state_dict(from_tensors(tensors, TEAM))  # what is looked at is what is kept
-            with closing(stage.rehearse(eyes, settings.steps * images, unseen=True)) as games:
+            with closing(stage.rehearse(eyes, settings.steps * stage.batch, unseen=True)) as games:
                 check = _check(games, team, settings)
         return PolicyCard(
             self.name,
@@ -169,7 +170,7 @@ def _check(games: Rehearsal, team: TeamQ, settings: Matal) -> Mapping[str, Any]:
     uniform = dataclasses.replace(settings, exploration="uniform")
 
     def greedy(seen: Observation, k: int, stream: np.random.Generator) -> np.ndarray:
-        return choose(team, settings, *moment(seen), k, rng=stream).places
+        return choose(team, settings, *moment(seen), k, rng=stream, shown=shown(seen)).places
 
     def chance(seen: Observation, k: int, stream: np.random.Generator) -> np.ndarray:
         rows = moment(seen)[1]

@@ -1,7 +1,7 @@
 """What a MATAL team is made of and how it is trained: two profiles, and every number of theirs as a field."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from querist.core.profiles import changed, keep_rules
@@ -18,6 +18,7 @@ class Matal:
             when they begin. The rest is their pool. Printed is 3:6:1. What an image is worth changes with what is
             known: in the games of a tenth, images like many others are worth most, whereas deployments begin where
             these are known already.
+        reward_set: shows ``other_subjects`` than are asked about, or ``any``: printed is image by image.
         labelled_side: whose poses stand for what is labelled in the novelties: the labeller's, or the model's
             ``estimated`` ones.
         gap: how the discrepancies of the state are computed: ``exact``, quadratic in the pool, or with
@@ -62,12 +63,13 @@ class Matal:
         offer: ``all``: every agent chooses from all candidates, so that those who think alike choose alike. ``dealt``:
             candidates are dealt out among the agents at random in every step, and each chooses from its own hand, as
             each question of RALIS has a pool of its own.
+        deal: hands are dealt at ``random``; or each holds one image of each of the subjects with ``fewest_labels``.
         hand: at most so many candidates are dealt to an agent, others to nobody; 0: all are dealt. Some, so that a team
             that learned to choose one of a dozen need not choose one of hundreds, where the largest value is that of
             the oddest image; a line is led astray less easily than layers, and does better with fifty than with twelve.
         candidates: at most so many images are offered per step of a deployment, a uniform subset of the pool; 0: all.
         episodes: games of the ordinary training, or of the adaptation behind meta-learning.
-        steps: questions of N images in a game (T).
+        steps: questions of N images in a game (T); who asks one image a step has N times as many.
         warm_up: first games, of random choices; their observations give the standardiser.
         gamma: discount per step; 0 learns from a step's own gain alone.
         selector: which team chooses the next images, the other one judges them: double DQN is ``online``.
@@ -99,6 +101,7 @@ class Matal:
 
     reward_share: float = 0.3
     labelled_share: float = 0.3
+    reward_set: Literal["other_subjects", "any"] = "other_subjects"
     labelled_side: Literal["truth", "estimated"] = "truth"
     gap: Literal["exact", "random_features"] = "random_features"
     frequencies: int = 1024
@@ -129,6 +132,7 @@ class Matal:
     learn_from: Literal["taken", "offered"] = "offered"
     reduction: Literal["sum", "mean"] = "mean"
     offer: Literal["all", "dealt"] = "dealt"
+    deal: Literal["random", "fewest_labels"] = "random"
     hand: int = 50
     candidates: int = 10_000
     episodes: int = 200
@@ -203,6 +207,21 @@ class Matal:
         return 0 if self.meta == "none" else self.meta_episodes // (2 * self.meta_games)
 
     @property
+    def apart(self) -> bool:
+        """Whether rewards are measured on other subjects than are asked about."""
+        return self.reward_set == "other_subjects"
+
+    def alone(self, images: int) -> "Matal":
+        """What an agent that asks one image a step learns with: batches and memory of as many images as a team's.
+
+        Args:
+            images: of a team's step.
+        """
+        if self.team != "single":
+            return self
+        return replace(self, batch=self.batch * images, replay=self.replay * images)
+
+    @property
     def games(self) -> int:
         """How many games the whole training plays, without those against chance at its end."""
         return self.warm_up + 2 * self.meta_games * self.tasks + self.episodes
@@ -212,6 +231,7 @@ SOUND = Matal()
 
 FAITHFUL = Matal(
     labelled_share=0.1,
+    reward_set="any",
     gap="exact",
     edges="fixed",
     appearance="seen",

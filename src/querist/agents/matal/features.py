@@ -18,7 +18,7 @@ from querist.agents.matal.familiarity import WIDEST, Familiarity
 from querist.agents.matal.spaces import APPEARANCE, Calibration, Seen, Spaces
 from querist.core import rng
 from querist.core.capabilities import HasSkeleton, KnowsTruth
-from querist.core.featuriser import labelled_units, sources_of
+from querist.core.featuriser import by_subject, labelled_units
 from querist.core.observation import Field, Groups, Observation, Schema
 from querist.core.step import Featuriser, Game
 from querist.core.task import Task
@@ -92,7 +92,8 @@ class MatalFeaturiser(Featuriser):
         if groups.mask.any():
             rows, places = candidates.reshape(-1, self.schema.width), np.flatnonzero(groups.mask)
             state = self._look(game, groups.flat, step, rows, places)
-        return Observation(groups, candidates, self.schema, sources_of(game, groups), state)
+        subjects, known = by_subject(game, groups)
+        return Observation(groups, candidates, self.schema, subjects, state, known)
 
     def _look(self, game: Game, offered: np.ndarray, step: int, rows: np.ndarray, places: np.ndarray) -> np.ndarray:
         """Writes offered image i into ``rows[places[i]]``, and returns (Fs,) of the state."""

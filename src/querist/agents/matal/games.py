@@ -7,6 +7,7 @@ import numpy as np
 from scipy.stats import rankdata
 
 from querist.agents.matal.config import Matal
+from querist.agents.matal.dealing import Shown
 from querist.agents.matal.team_dqn import TeamStep
 from querist.core.candidates import GlobalPool
 from querist.core.capabilities import EstimatesInfluence, KnowsTruth
@@ -107,6 +108,13 @@ def play(
         if ended:
             break
     return played
+
+
+def shown(seen: Observation) -> Shown:
+    """Whom the candidates of :func:`moment` show."""
+    assert seen.asked is not None, "MatalFeaturiser counts"
+    subjects = seen.sources[0, :, 0][seen.groups.mask[0]]
+    return Shown(subjects, seen.asked[subjects])
 
 
 def _worths(game: Game, settings: Matal, seen: Observation) -> np.ndarray:

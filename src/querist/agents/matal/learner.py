@@ -11,7 +11,7 @@ import torch
 
 from querist.agents.matal.config import Matal
 from querist.agents.matal.exploring import drawn, exploration, explorer
-from querist.agents.matal.games import Played, moment, play, team_pool
+from querist.agents.matal.games import Played, moment, play, shown, team_pool
 from querist.agents.matal.network import TeamQ
 from querist.agents.matal.team import choose
 from querist.agents.matal.team_dqn import TeamDQN, TeamStep
@@ -152,7 +152,7 @@ class Learner:
             draw = explorer(rows, self._settings, epsilon, stream, self._weights)
             if phase == "warm_up":  # the standardisers are not set yet
                 return drawn(draw, len(rows), k)
-            return choose(team, self._settings, state, rows, k, draw, stream).places
+            return choose(team, self._settings, state, rows, k, draw, stream, shown(seen)).places
 
         def told(step: TeamStep) -> None:
             steps.append(self._remember(step))

@@ -8,7 +8,7 @@ import numpy as np
 
 from querist.agents.matal.config import Matal, kept
 from querist.agents.matal.features import MatalFeaturiser, schema
-from querist.agents.matal.games import moment, team_pool
+from querist.agents.matal.games import moment, shown, team_pool
 from querist.agents.matal.network import TeamQ
 from querist.agents.matal.retraining import due, retrained
 from querist.agents.matal.spaces import FIELDS, Calibration, Spaces
@@ -85,7 +85,7 @@ class MatalPolicy(Policy):
 
     def _select(self, observation: Observation, k: int, rng: np.random.Generator) -> Selection:
         places = np.flatnonzero(observation.groups.mask[0])
-        found = choose(self.team, self.settings, *moment(observation), k, rng=rng)
+        found = choose(self.team, self.settings, *moment(observation), k, rng=rng, shown=shown(observation))
         indices, scores = np.full((1, k), -1, dtype=np.int64), np.zeros((1, k))
         indices[0, : len(found.places)], scores[0, : len(found.places)] = places[found.places], found.values
         return Selection(indices, scores)

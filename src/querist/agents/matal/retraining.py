@@ -48,11 +48,10 @@ def retrained(
     Returns:
         What is worth logging.
     """
-    images = 1 if settings.team == "single" else stage.batch
     episodes = math.ceil(settings.retrain_share * settings.episodes)
     shuffled: Control | None = "shuffled" if control == "shuffled" else None
-    with closing(stage.rehearse(eyes, settings.steps * images)) as games:
-        learner = Learner(games, len(stage.scenes), team, settings, eyes.schema, seed, shuffled)
+    with closing(stage.rehearse(eyes, settings.steps * stage.batch)) as games:
+        learner = Learner(games, len(stage.scenes), team, settings.alone(stage.batch), eyes.schema, seed, shuffled)
         learner.train(episodes)
         learner.end()
     return {
@@ -101,7 +100,8 @@ class LabelsBought:
     def _scene(self, game: Game, labels: Labels, outer: Split, settings: Matal, turn: int) -> Scene:
         task, seed = game.task, game.seed
         turn += 1_000 * len(labels.units)  # fresh partitions at each retraining
-        inner = partitioned(outer, game.pool, seed, turn, settings.reward_share, settings.labelled_share)
+        shares = settings.reward_share, settings.labelled_share
+        inner = partitioned(outer, game.pool, seed, turn, *shares, settings.apart)
         known = inner.sources(Role.START)
         mine = np.isin(game.pool.sources(labels.units)[:, 0], known)
         answers = tuple(answer for answer, own in zip(labels.answers, mine, strict=True) if own)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from querist.agents.matal.config import Matal
+from querist.agents.matal.dealing import Hands, Shown, at_random, everything, fewest_labels
 from querist.agents.matal.network import LayersQ, LineQ, TeamQ
 from querist.core.observation import Schema
 
@@ -47,6 +48,7 @@ def choose(
     k: int,
     draw: Draw | None = None,
     rng: np.random.Generator | None = None,
+    shown: Shown | None = None,
 ) -> Choice:
     """Take k candidates, greedily but for what ``draw`` decides.
 
@@ -58,19 +60,19 @@ def choose(
         draw: see :data:`Draw`; None: always greedy.
         rng: deals the candidates out, where they are dealt; None: every agent sees them all. An agent that is alone
             sees them all in any case: its k best of k hands would not be its k best.
+        shown: whom the candidates show; needed where hands are dealt by subjects.
     """
     scores = team.scorer(torch.from_numpy(state))
     rows = team.candidate_standardiser(torch.from_numpy(candidates))
     k = min(k, len(rows))
     free = torch.ones(len(rows), dtype=torch.bool)
-    dealt = settings.offer == "dealt" and settings.team in ("context", "no_context")
-    hands = _dealt(len(rows), k, settings.hand, rng) if dealt and rng is not None else None
+    hands = _hands(settings, len(rows), k, rng, shown)
     taken, values = np.zeros(k, dtype=np.int64), np.full(k, np.nan)
     earlier = torch.zeros(rows.shape[1])
     nothing = torch.zeros_like(earlier)
     only = scores(0, rows, nothing) if settings.team in ("top", "single") and k else None
     for m in range(k):
-        mine = free if hands is None else free & (hands == m)
+        mine = hands(m, free)
         place = None if draw is None else draw(m, mine)
         if place is None:
             context = earlier / m if m and settings.team == "context" else nothing
@@ -83,10 +85,12 @@ def choose(
     return Choice(taken, values)
 
 
-def _dealt(count: int, k: int, hand: int, rng: np.random.Generator) -> Tensor:
-    """(n,) whose hand each candidate is in, -1 for nobody's; hands differ in size by one at most."""
-    order = rng.permutation(count)
-    return torch.from_numpy(np.where(order < (k * hand or count), order % max(1, k), -1))
+def _hands(settings: Matal, count: int, k: int, rng: np.random.Generator | None, shown: Shown | None) -> Hands:
+    if rng is None or settings.offer == "all" or settings.team not in ("context", "no_context"):
+        return everything
+    if settings.deal == "random" or shown is None:
+        return at_random(count, k, settings.hand, rng)
+    return fewest_labels(shown, settings.hand, rng)
 
 
 def contexts(actions: Tensor, settings: Matal) -> Tensor:

@@ -47,17 +47,15 @@ class PoseDescriber:
         self._reading: Reading = reading
         output, seen = _tried(model, image)
         self.gives_maps = _gives_maps(output, shapes)
-        self.level_widths = () if seen is None else tuple(int(level.shape[1]) for level in seen.levels)
-        """Channels of the maps behind the field ``levels``."""
+        self.level_widths = () if seen is None else (*(int(t.shape[1]) for t in (*seen.levels, seen.appearance)),)
+        """Channels of the maps behind the field ``levels``, and the length of the appearance, which stands last."""
 
     def fields(self, model: nn.Module) -> dict[str, Field]:
         """The fields of a model."""
         flat = (self._shapes.joints * self._shapes.coordinates,)
         found = [Field(POSE, flat)]
         if isinstance(model, PoseNetwork):
-            found.append(Field(APPEARANCE, (model.appearance_width,)))
-            if self.level_widths:
-                found.append(Field(LEVELS, (sum(self.level_widths),)))
+            found += [Field(APPEARANCE, (model.appearance_width,)), Field(LEVELS, (sum(self.level_widths),))]
             if model.dropout > 0:
                 found += [Field(MEAN, flat), Field(SPREAD, flat, 0.0)]
         if self.gives_maps:
@@ -89,7 +87,8 @@ class PoseDescriber:
         if seen is not None and isinstance(model, PoseNetwork):
             tables |= {name: seen.appearance for name in (APPEARANCE, EMBEDDING) if name in fields}
             if LEVELS in fields:
-                tables[LEVELS] = torch.cat([level.float().mean(dim=(2, 3)) for level in seen.levels], dim=1)
+                means = [level.float().mean(dim=(2, 3)) for level in seen.levels]
+                tables[LEVELS] = torch.cat([*means, seen.appearance.float()], dim=1)
             if MEAN in fields or SPREAD in fields:
                 outputs = model.sample(seen, self._passes, generator)
                 tables |= _moments(self.places(one).flatten(1) for one in outputs)
