@@ -62,7 +62,7 @@ def test_what_asks_the_model_meets_coordinates():
     units, stream = POOL[:4], np.random.default_rng(0)
     found = task.describe(units, ("pose", "pose_mean", "pose_spread", "appearance", "levels"), stream)
     assert {name: table.shape[1] for name, table in found.items()} == {
-        "pose": 9, "pose_mean": 9, "pose_spread": 9, "appearance": 16, "levels": 4,
+        "pose": 9, "pose_mean": 9, "pose_spread": 9, "appearance": 16, "levels": 4 + 16,
     }  # fmt: skip
     nearest, weights = np.array([[0, 1]] * 4), np.full((4, 2), 0.5, dtype=np.float32)
     for scope in ("head", "all"):
