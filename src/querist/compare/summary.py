@@ -45,10 +45,8 @@ def summarise(cells: Sequence[Cell], recipe: Mapping[str, Any] | None = None) ->
     missing, groups = _missing(groups), _complete(groups)
     start_parts = {str(c["seed"]): c["points"][0].get("parts") for c in cells if c["strategy"] == START}
     budgets = next(([p["labels"] for p in c["points"]] for c in cells if c["strategy"] in groups), [])
-    strategies, labels_to = {}, {}
-    for name in sorted(groups):
-        strategies[name] = _strategy(groups[name], budgets, references, start_parts, larger)
-        labels_to[name] = _labels_to(strategies[name]["curve"], references, larger)
+    strategies = {n: _strategy(groups[n], budgets, references, start_parts, larger) for n in sorted(groups)}
+    labels_to = {name: _labels_to(entry["curve"], references, larger) for name, entry in strategies.items()}
     for name, entry in strategies.items():
         entry["to_random"] = _along(entry, strategies.get(RANDOM), budgets, larger) if name != RANDOM else {}
     summary: dict[str, Any] = {

@@ -75,22 +75,27 @@ def load(
     joints = (found.joints[rows] - offset[:, None]) / scale[:, None]
     for split, array in zip(wanted, images, strict=True):
         here = found.split_of[rows] == split
-        if found.depth is None:
-            _check_places(found, rows[here], joints[here], size)
-        else:
-            _check_depths(found, rows[here], joints[here], array)
-    names = tuple(found.names[row] for row in rows)
+        _check_joints(found, rows[here], joints[here], array)
+    names, own = tuple(found.names[row] for row in rows), _skeleton(found)
     return PoseData(
         names, tuple(images), joints.astype(np.float32), found.visible[rows], found.skeleton, scale, offset,
         found.split_of[rows], found.heads[rows], found.subjects[rows],
         None if found.depth is None else found.depth.camera, tuple(found.images[row] for row in rows),
-        {name: _hash(f"{h}/{_labels(found, int(row))}") for name, h, row in zip(names, hashes, rows, strict=True)},
+        {n: _hash(f"{h}/{_labels(found, int(row), own)}") for n, h, row in zip(names, hashes, rows, strict=True)},
     )  # fmt: skip
 
 
-def _check_places(found: Listing, rows: np.ndarray, joints: np.ndarray, size: int) -> None:
-    """Joints in another unit are found here, and marks of unknown ones: (n, J, 2) in the frame of what was cut out."""
+def _check_joints(found: Listing, rows: np.ndarray, joints: np.ndarray, images: np.ndarray) -> None:
+    """Refuse joints that cannot be meant: (n, J, D) of some rows, in the frame of ``images``."""
+    if found.depth is not None:
+        _check_depths(found, rows, joints, images)
+        return
     _check_marks(found, rows)
+    _check_places(found, rows, joints, images.shape[1])
+
+
+def _check_places(found: Listing, rows: np.ndarray, joints: np.ndarray, size: int) -> None:
+    """Joints in another unit."""
     known = np.isfinite(joints).all(axis=2)
     away = known & ((joints < -0.5) | (joints > size - 0.5)).any(axis=2)
     where = f"joints of {found.names[rows[int(away.sum(axis=1).argmax())]]}" if len(rows) else ""
@@ -125,7 +130,7 @@ def _check_marks(found: Listing, rows: np.ndarray) -> None:
 
 
 def _check_depths(found: Listing, rows: np.ndarray, joints: np.ndarray, images: np.ndarray) -> None:
-    """Joints in another space are found here: (n, J, 3) on -1..1, by the images (n, S, S, 1), of which some will do."""
+    """Joints in another space: (n, J, 3) on -1..1, held against the images (n, S, S, 1), of which some will do."""
     size, sampled = images.shape[1], range(0, len(rows), -(-len(rows) // _LOOKED_AT) or 1)
     apart = known = 0
     for row in sampled:
@@ -178,11 +183,17 @@ def _load_images(
     return images, [stamp.sha256 for stamp in index.images]
 
 
-def _labels(found: Listing, row: int) -> str:
+def _skeleton(found: Listing) -> list[str]:
+    """What a user's own skeleton says besides the names of its joints, which tell ours apart."""
+    return [] if found.skeleton in SKELETONS.values() else [found.skeleton.to_json()]
+
+
+def _labels(found: Listing, row: int, skeleton: Sequence[str]) -> str:
     """Everything about a row but its image, as text."""
     columns = (found.joints, found.visible, found.boxes, found.heads, found.centres)
-    own = () if found.skeleton in SKELETONS.values() else (found.skeleton.to_json(),)  # names alone tell ours apart
-    return json.dumps([*(column[row].tolist() for column in columns), found.skeleton.names, repr(found.depth), *own])
+    return json.dumps(
+        [*(column[row].tolist() for column in columns), found.skeleton.names, repr(found.depth), *skeleton]
+    )
 
 
 def _hash(text: str) -> str:
