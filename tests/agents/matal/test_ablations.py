@@ -24,7 +24,7 @@ TEAMS = ["team=single", "team=top", "team=no_context,parameters=own,offer=all", 
 """Fig. 3 e-f."""
 VARIANTS = ["", *MORE, *SEEN, LAYERS, *STATE, *TEAMS, "team=no_context"]
 SMALL = {"episodes": 2, "steps": 2, "frequencies": 8, "landmarks": 8, "bins": 3, "check_games": 0, "warm_up": 1,
-         "batch": 2, "first_width": 4, "second_width": 3, "meta": "none", "epsilon_first": 0.05}  # fmt: skip
+         "batch": 2, "first_width": 4, "second_width": 3, "meta": "none", "epsilon_first": 0.05, "hand": 4}  # fmt: skip
 
 
 @pytest.fixture(scope="module")

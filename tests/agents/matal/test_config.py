@@ -54,6 +54,11 @@ def test_an_older_card_says_by_without_alone_what_it_does_not_see(without, appea
     assert kept(older) == replace(SOUND, appearance=appearance, without=without)
 
 
+def test_an_older_card_dealt_at_random():
+    older = {name: value for name, value in asdict(SOUND).items() if name != "deal"}
+    assert kept(older) == replace(SOUND, deal="random") != SOUND
+
+
 @pytest.mark.parametrize(
     ("profile", "changes", "match"),
     [

@@ -61,9 +61,10 @@ class Matal:
         reduction: the team's value is the ``sum`` of its agents' values, or their ``mean``, which keeps its scale
             whatever N is.
         offer: ``all``: every agent chooses from all candidates, so that those who think alike choose alike. ``dealt``:
-            candidates are dealt out among the agents at random in every step, and each chooses from its own hand, as
-            each question of RALIS has a pool of its own.
-        deal: hands are dealt at ``random``; or each holds one image of each of the subjects with ``fewest_labels``.
+            candidates are dealt out anew in every step, and each agent chooses from its own hand, as each question of
+            RALIS has a pool of its own.
+        deal: hands are dealt at ``random``; or each holds one image of each of the subjects with ``fewest_labels``,
+            those of this step counted. Where each image is a subject of its own, that is chance, too.
         hand: at most so many candidates are dealt to an agent, others to nobody; 0: all are dealt. Some, so that a team
             that learned to choose one of a dozen need not choose one of hundreds, where the largest value is that of
             the oddest image; a line is led astray less easily than layers, and does better with fifty than with twelve.
@@ -132,7 +133,7 @@ class Matal:
     learn_from: Literal["taken", "offered"] = "offered"
     reduction: Literal["sum", "mean"] = "mean"
     offer: Literal["all", "dealt"] = "dealt"
-    deal: Literal["random", "fewest_labels"] = "random"
+    deal: Literal["random", "fewest_labels"] = "fewest_labels"
     hand: int = 50
     candidates: int = 10_000
     episodes: int = 200
@@ -277,12 +278,11 @@ def kept(card_settings: Mapping[str, Any]) -> Matal:
     Args:
         card_settings: field -> value. Older cards have no ``appearance`` of its own: what they left out stands in
             ``without`` alone. Nor have they ``density``, ``network`` and ``familiarity``: what they have is the
-            paper's.
+            paper's. Those without ``deal`` dealt at random.
 
     Raises:
         TypeError: it has a setting that a team does not have.
         QueristError: the numbers break a rule.
     """
-    return Matal(
-        **{"appearance": "seen", "density": "seen", "network": "layers", "familiarity": "unseen", **card_settings}
-    )
+    before = {"appearance": "seen", "density": "seen", "network": "layers", "familiarity": "unseen", "deal": "random"}
+    return Matal(**{**before, **card_settings})
