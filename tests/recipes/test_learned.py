@@ -247,6 +247,29 @@ def test_what_cannot_be_trained_is_said_before_anything_is(setup):
         learned.check(wrong, setup, "ralis/faithful")
 
 
+def test_every_partition_of_every_policy_is_looked_at_before_the_first_is_trained(setup, monkeypatch):
+    """Where subjects are uneven, some partition may have a small pool, though the first has a large one."""
+    chosen, looked, whole = learned.agent("ralis"), [], type(learned.agent("ralis")).scene
+
+    def scene(self, *arguments):
+        seed, turn = arguments[-2:]
+        looked.append((seed, turn))
+        found = whole(self, *arguments)
+        if (seed, turn) == (1, 1):
+            found = with_roles(replace(setup, split=found), POOL=0).split
+        return found
+
+    monkeypatch.setattr(type(chosen), "scene", scene)
+    two = parse_recipe("tiny", RECIPE, ["train.policies=2"])
+    turns = range(two.recipe.train.halves + 1)
+    with pytest.raises(QueristError, match="has only 0 units"):
+        learned.check(two, setup, "ralis/sound")
+    assert looked == [(number, turn) for number in (0, 1) for turn in turns]
+    learned.check(two, setup, "ralis/sound", 0)
+    with pytest.raises(QueristError, match="has only 0 units"):
+        learned.check(two, setup, "ralis/sound", 1)
+
+
 def test_a_card_is_found_and_chosen(card, tmp_path, monkeypatch):
     folder = card.save(tmp_path / "querist.policies" / "ralis")
     monkeypatch.setattr(learned, "files", lambda package: tmp_path / package)

@@ -126,8 +126,13 @@ def episodes(loaded: "LoadedRecipe", strategy: str) -> int:
     return agent(what.agent).episodes(what.profile, _changes(loaded.recipe, what), what.control)
 
 
-def check(loaded: "LoadedRecipe", setup: Setup, strategy: str) -> None:
+def check(loaded: "LoadedRecipe", setup: Setup, strategy: str, number: int | None = None) -> None:
     """What can be said before hours are spent: can this strategy be trained here?
+
+    Args:
+        loaded: the recipe; ``setup`` its parts.
+        strategy: its name.
+        number: which policy is to be trained; None: all of the recipe's.
 
     Raises:
         QueristError: it is not learned, its settings are wrong, or data or model will not do.
@@ -140,8 +145,13 @@ def check(loaded: "LoadedRecipe", setup: Setup, strategy: str) -> None:
     chosen.check_task(setup.task, setup.split, what.profile, changes, recipe.train.rehearsal)
     if episodes(loaded, strategy):
         questions, setting = chosen.questions(what.profile, changes, recipe.batch)
-        scene = chosen.scene(what.profile, changes, setup.split, setup.pool, 0, 0)
-        check_games(questions, setup.pool, [scene], f"train.settings.{what.agent}/{what.profile}.{setting}")
+        numbers = range(recipe.train.policies) if number is None else [number]
+        scenes = [
+            chosen.scene(what.profile, changes, setup.split, setup.pool, n, turn)
+            for n in numbers
+            for turn in range(recipe.train.halves + 1)
+        ]
+        check_games(questions, setup.pool, scenes, f"train.settings.{what.agent}/{what.profile}.{setting}")
     games = _games(loaded, strategy)
     kind = {"still": RehearsesStill, "learning": Rehearses, "final": Task}[games]
     stands_in = setup.task.can(kind) and isinstance(setup.task, kind)
@@ -173,7 +183,7 @@ def train(
     from querist.core.rehearsal import Stage
 
     began = time.perf_counter()
-    check(loaded, setup, strategy)
+    check(loaded, setup, strategy, number)
     what, training, task = _learned(strategy), loaded.recipe.train, setup.task
     untouched = task.snapshot()
     plays = episodes(loaded, strategy) > 0 or agent(what.agent).paid_by == "metric"  # which looks at its scenes anyway

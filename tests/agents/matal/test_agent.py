@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from querist.acquisition.registry import GroupForm
 from querist.agents.matal import agent, retraining
 from querist.agents.matal.agent import AGENT
 from querist.agents.matal.config import settings
@@ -11,14 +12,18 @@ from querist.agents.matal.learner import Learner
 from querist.agents.matal.partition import partitioned
 from querist.agents.matal.policy import INITIAL, TEAM, MatalPolicy
 from querist.agents.matal.retraining import LabelsBought
+from querist.agents.matal.team import choose
 from querist.core.agent import CONTROLS, Again
 from querist.core.card import PolicyCard
 from querist.core.loop import Deployment
 from querist.core.oracle import SimulatedOracle
 from querist.core.plan import Parts, Plan
+from querist.core.pool import ColumnarPool
+from querist.core.problem import Setup
 from querist.core.rehearsal import halved
 from querist.errors import QueristError
 from querist.nn.halved import from_tensors
+from querist.recipes.learned import from_card
 from toy_poses import ToyPoses, poses_split, poses_stage
 
 SMALL = {"episodes": 2, "steps": 3, "frequencies": 32, "landmarks": 8, "bins": 4, "check_games": 0, "warm_up": 1,
@@ -76,7 +81,7 @@ def test_a_team_paid_image_by_image(tmp_path):
 
 
 def test_updates_after_each_step(tmp_path):
-    card = a_card(tmp_path, "faithful", {"update": "step", "meta": "none", "selector": "target"})
+    card = a_card(tmp_path, "faithful", {"update": "step", "meta": "none", "selector": "max"})
     assert [row["phase"] for row in card.curve] == ["warm_up", "play", "play"]
     assert "loss" in card.curve[1]
     assert not any(name.startswith("initial") for name in card.tensors)
@@ -141,20 +146,54 @@ def test_each_rule_that_a_stage_may_break(tmp_path):
 def test_a_team_that_shares_its_parameters_chooses_any_number(tmp_path):
     card = a_card(tmp_path)
     assert card.tensors["team/last_bias"].shape == (1, 1, 1)
-    MatalPolicy(card).own_candidates("sound", 40)
+    assert MatalPolicy(card).own_candidates("sound", 24).per_group(40) == 40
 
 
 def test_a_card_is_refused_by_another_body_or_batch(tmp_path):
     card = a_card(tmp_path, changes={"parameters": "own"})
     policy = MatalPolicy(card)
     with pytest.raises(QueristError, match="team of 3 agents"):
-        policy.own_candidates("sound", 4)
+        policy.own_candidates("sound", 24).per_group(4)
+    assert policy.own_candidates("sound", 24).per_group(3) == 3
     other = ToyPoses()
     other.part_bones = ((0, 2), (1, 3))
     with pytest.raises(QueristError, match="was trained on schema"):
         policy.check(other)
     with pytest.raises(QueristError, match="do not fit together"):
         MatalPolicy(dataclasses.replace(card, settings={**card.settings, "network": "layers"}))
+
+
+@pytest.mark.parametrize("variant", ["faithful", "sound"])
+def test_a_team_of_as_many_agents_as_a_step_has_images_is_deployed_whatever_the_group_form(variant, tmp_path):
+    """No recipe of poses says anything about groups, which are 24 unless it does."""
+    card = a_card(tmp_path, variant, {"parameters": "own", "offer": "all"})
+    setup = Setup(ToyPoses().pool, ToyPoses(), poses_split(), "0" * 16)
+    found = from_card(card, setup, GroupForm())
+    assert GroupForm().count > found.policy.team.agents == 3
+    assert found.candidates.per_group(3) == 3
+
+
+def test_chance_is_dealt_what_the_team_is_dealt(tmp_path, monkeypatch):
+    calls = []
+
+    def noted(team, settings, state, candidates, k, draw=None, rng=None, shown=None):
+        calls.append((draw is None, rng is None, len(shown.subjects) == len(candidates)))
+        return choose(team, settings, state, candidates, k, draw, rng, shown)
+
+    monkeypatch.setattr(agent, "choose", noted)
+    card = a_card(tmp_path, changes={"check_games": 2})
+    assert set(calls) == {(True, False, True), (False, False, True)}
+    assert len(card.check["random"]) == len(card.check["policy"]) == 2
+
+
+def test_it_is_asked_whether_the_profiles_own_partitions_can_be_drawn():
+    """One recording can be divided image by image, as printed, and not by subject."""
+    task = ToyPoses()
+    task.pool = ColumnarPool([f"frame{i}" for i in range(60)], subjects=np.zeros(60, dtype=np.int64))
+    AGENT.check_task(task, poses_split(), "faithful", {}, rehearsal=False)
+    told = {"reward": "metric"}
+    with pytest.raises(QueristError, match="30 labelled images of 1 subjects cannot be divided"):
+        AGENT.check_task(task, poses_split(), "sound", told, rehearsal=False)
 
 
 # Training again -------------------------------------------------------------------------------------------------------
@@ -193,6 +232,15 @@ def test_the_team_is_trained_again_when_the_labels_have_doubled(tmp_path):
     untrained = a_card(tmp_path / "control", control="untrained")
     _, policy, _ = doubling(tmp_path / "again", untrained)
     assert policy.snapshot() == {}
+
+
+def test_a_team_stays_as_it_is_while_too_little_is_labelled_for_games(tmp_path):
+    card = a_card(tmp_path / "games")
+    long = dataclasses.replace(card, settings={**card.settings, "steps": 4})  # 12 of a pool of 9 to 10
+    asked, policy, _ = doubling(tmp_path / "run", long)
+    assert len(set(asked)) == 15
+    assert policy.snapshot() == {}
+    assert torch.equal(policy.team.slope, MatalPolicy(card).team.slope)
 
 
 def test_a_run_that_was_stopped_goes_on_with_the_team_it_had(tmp_path):

@@ -126,7 +126,7 @@ def first(seen, k, step):
 def test_a_game_tells_what_a_team_learns_from(tmp_path):
     game = a_game(tmp_path)
     told = []
-    played = play(game, replace(SETTINGS, gamma=0.9, standardise_returns=False), first, 2, told.append)
+    played = play(game, replace(SETTINGS, gamma=0.9, offer="all", standardise_returns=False), first, 2, told.append)
     assert told == played.steps
     assert [s.place for s in played.steps] == [(2, 0), (2, 1), (2, 2)]
     assert len(played.rewards) == len(played.errors) == len(played.seen) == 3

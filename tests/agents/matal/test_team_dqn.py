@@ -87,7 +87,7 @@ def test_the_online_team_chooses_and_the_older_copy_judges():
         return dqn.targets([one], rewards([one])).item()
 
     assert target("online") == pytest.approx(0.9 * (1 + 5))  # online: first and second image
-    assert target("target") == pytest.approx(0.9 * (1 + 2))  # the older copy: third and second
+    assert target("max") == pytest.approx(0.9 * (10 + 5))  # the older copy: third and second
 
 
 def test_nothing_follows_the_end_nor_a_step_that_cannot_be_filled():

@@ -9,7 +9,7 @@ import numpy as np
 
 from querist.agents.matal import config
 from querist.agents.matal.config import Matal
-from querist.agents.matal.exploring import drawn, explorer
+from querist.agents.matal.exploring import explorer
 from querist.agents.matal.features import MatalFeaturiser
 from querist.agents.matal.games import moment, play, shown, team_pool
 from querist.agents.matal.learner import Learner
@@ -48,7 +48,6 @@ class MatalAgent(Agent):
                 f"matal asks about images, and the units here are those of a {type(pool).__name__} with several of one",
                 "use it with a pose task",
             )
-        partitioned(split, pool, seed=0)
 
     def check_task(
         self, task: Task, split: Split, profile: str, changes: Mapping[str, Any], rehearsal: bool = True
@@ -83,7 +82,7 @@ class MatalAgent(Agent):
                 if stands_in
                 else f"let the metric alone pay: {metric}",
             )
-        task.evaluate(partitioned(split, task.pool, seed=0).sources(Role.REWARD))
+        task.evaluate(self.scene(profile, changes, split, task.pool, 0, 0).sources(Role.REWARD))
 
     def questions(self, profile: str, changes: Mapping[str, Any], batch: int) -> tuple[int, str]:
         chosen = config.settings(profile, changes)
@@ -165,7 +164,8 @@ def _eyes(stage: Stage, settings: Matal, seed: int) -> MatalFeaturiser:
 def _check(games: Rehearsal, team: TeamQ, settings: Matal) -> Mapping[str, Any]:
     """The sum of gains of the team and of chance, in the same games, in a partition that it was not trained in.
 
-    Only a first look: the partition has the images of the others, divided in another way. What counts is a comparison.
+    Chance is dealt the same hands, so that the difference is what was learned and not the deal. Only a first look: the
+    partition has the images of the others, divided in another way. What counts is a comparison.
     """
     uniform = dataclasses.replace(settings, exploration="uniform")
 
@@ -174,7 +174,8 @@ def _check(games: Rehearsal, team: TeamQ, settings: Matal) -> Mapping[str, Any]:
 
     def chance(seen: Observation, k: int, stream: np.random.Generator) -> np.ndarray:
         rows = moment(seen)[1]
-        return drawn(explorer(rows, uniform, 1.0, stream, np.ones(rows.shape[1])), len(rows), k)
+        draw = explorer(rows, uniform, 1.0, stream, np.ones(rows.shape[1]))
+        return choose(team, settings, *moment(seen), k, draw, stream, shown(seen)).places
 
     found = {name: _sums(games, take, settings) for name, take in (("policy", greedy), ("random", chance))}
     return against_chance(**found)

@@ -22,7 +22,7 @@ class Matal:
         labelled_side: whose poses stand for what is labelled in the novelties: the labeller's, or the model's
             ``estimated`` ones.
         gap: how the discrepancies of the state are computed: ``exact``, quadratic in the pool, or with
-            ``random_features``, linear and off by far less than a hundredth.
+            ``random_features``, linear and off by a few hundredths of themselves.
         frequencies: of the random features.
         landmarks: unlabelled images against which the histograms of cosines are taken; all, if there are fewer.
         bins: of these histograms; ``edges`` ``fixed`` in equal steps from -1 to 1, or at ``quantiles`` of the cosines
@@ -73,7 +73,8 @@ class Matal:
         steps: questions of N images in a game (T); who asks one image a step has N times as many.
         warm_up: first games, of random choices; their observations give the standardiser.
         gamma: discount per step; 0 learns from a step's own gain alone.
-        selector: which team chooses the next images, the other one judges them: double DQN is ``online``.
+        selector: who chooses the next images, which the older copy judges: the team that learns (``online``), as in
+            double DQN, or that copy itself (``max``).
         standardise_returns: learn how much better than usual a gain is, in its partition and at its step, in deviations
             (see :class:`~querist.rl.standard_returns.StandardReturns`); needs ``gamma`` 0.
         update: learn after each ``episode`` or after each ``step``.
@@ -140,7 +141,7 @@ class Matal:
     steps: int = 4
     warm_up: int = 16
     gamma: float = 0.0
-    selector: Literal["online", "target"] = "online"
+    selector: Literal["online", "max"] = "online"
     standardise_returns: bool = True
     update: Literal["episode", "step"] = "episode"
     updates: int = 4
@@ -189,6 +190,9 @@ class Matal:
             ),
             "gamma is in [0, 1]": 0 <= self.gamma <= 1,
             "the influence pays each agent by itself, with gamma 0": self.reward == "metric" or self.gamma == 0,
+            "offer: dealt needs gamma 0: what follows is valued among all images, and not in hands": (
+                self.offer == "all" or self.team in ("top", "single") or self.gamma == 0
+            ),
             "standardise_returns needs gamma 0": not self.standardise_returns or self.gamma == 0,
             "replay is 0 or holds at least a batch": self.replay == 0 or self.replay >= self.batch,
             "learning_rate, clip and meta_rate are positive": min(self.learning_rate, self.clip, self.meta_rate) > 0,

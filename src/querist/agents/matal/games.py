@@ -28,18 +28,29 @@ class TeamPool(GlobalPool):
 
     Args:
         alone: one question per step, whatever the batch of the run.
+        agents: with parameters of their own, who cannot choose more images than there are of them; 0: they share
+            theirs, and there are as many as are needed.
     """
 
     alone: bool = False
+    agents: int = 0
 
     def per_group(self, batch: int) -> int:
-        return 1 if self.alone else batch
+        if self.alone:
+            return 1
+        if self.agents and batch > self.agents:
+            raise QueristError(
+                f"a team of {self.agents} agents with parameters of their own chooses as many images per step, not "
+                f"{batch}",
+                "ask for fewer at once: the batch that the policy was trained with",
+            )
+        return batch
 
 
-def team_pool(settings: Matal, deployed: bool) -> TeamPool:
-    """How images are offered: in games always all of them, whose pools are small."""
+def team_pool(settings: Matal, deployed: bool, agents: int = 0) -> TeamPool:
+    """How images are offered: in games always all of them, whose pools are small; ``agents`` as in the pool."""
     limit = settings.candidates if deployed and settings.candidates else None
-    return TeamPool(limit, settings.team == "single")
+    return TeamPool(limit, settings.team == "single", agents)
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,7 @@ from querist.agents.matal.config import Matal, kept
 from querist.agents.matal.features import MatalFeaturiser, schema
 from querist.agents.matal.games import moment, shown, team_pool
 from querist.agents.matal.network import TeamQ
-from querist.agents.matal.retraining import due, retrained
+from querist.agents.matal.retraining import TooFewLabelsError, due, retrained
 from querist.agents.matal.spaces import FIELDS, Calibration, Spaces
 from querist.agents.matal.team import build_team, choose
 from querist.core.candidates import Candidates
@@ -22,7 +22,6 @@ from querist.core.rehearsal import Stage
 from querist.core.split import Split
 from querist.core.step import Game, Outcome
 from querist.core.task import Task
-from querist.errors import QueristError
 from querist.nn.halved import from_tensors
 from querist.nn.runtime import arrays_to_state, seeded, state_to_arrays
 
@@ -71,14 +70,9 @@ class MatalPolicy(Policy):
             raise schema_mismatch(self.card.strategy, self.card.schema, given)
 
     def own_candidates(self, form: str, count: int) -> Candidates:
-        """One group; refuses, with a QueristError, a batch that is larger than the team."""
+        """One group, whose ``per_group`` refuses a batch that is larger than a team whose agents are not alike."""
         own = self.settings.team in ("context", "no_context") and self.settings.parameters == "own"
-        if own and count > self.team.agents:
-            raise QueristError(
-                f"a team of {self.team.agents} agents chooses as many images per step, not {count}",
-                "let the recipe's batch equal the one that the policy was trained with",
-            )
-        return team_pool(self.settings, deployed=True)
+        return team_pool(self.settings, deployed=True, agents=self.team.agents if own else 0)
 
     def own_featuriser(self, task: Task) -> MatalFeaturiser:
         return MatalFeaturiser(task, self.settings, self.calibration)
@@ -91,7 +85,11 @@ class MatalPolicy(Policy):
         return Selection(indices, scores)
 
     def learn(self, game: Game, outcome: Outcome, rng: np.random.Generator) -> dict[str, float]:
-        """Train the team again if the labelled set has doubled since it was trained, and something is left to ask."""
+        """Train the team again if the labelled set has doubled since it was trained, and something is left to ask.
+
+        Where these labels are too few for games, as of few and very uneven subjects, the team stays as it is, and it is
+        tried again after the next step.
+        """
         if self.rehearse is None or not self.settings.retrain or self.card.control == "untrained":
             return {}
         labels = game.view.labels()
@@ -100,11 +98,14 @@ class MatalPolicy(Policy):
             return {}
         present = game.task.snapshot()
         team = self._built(INITIAL if any(name.startswith(INITIAL) for name in self.card.tensors) else TEAM)
+        log = {"retrained": 0.0}
         try:
             with tempfile.TemporaryDirectory() as folder:
                 stage = self.rehearse(game, Path(folder), self.settings)
                 eyes = self.own_featuriser(stage.task)
                 log = retrained(team, stage, eyes, self.settings, int(rng.integers(2**62)), self.card.control)
+        except TooFewLabelsError:
+            return log
         finally:
             game.task.restore(present)  # games may be played with the very task that is deployed
         self.team, self._trained_on = team, labelled

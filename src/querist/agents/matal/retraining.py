@@ -16,10 +16,14 @@ from querist.core.agent import Again, Control
 from querist.core.answers import Labels
 from querist.core.capabilities import Rehearses
 from querist.core.oracle import SimulatedOracle
-from querist.core.rehearsal import Scene, Stage
+from querist.core.rehearsal import Scene, Stage, check_games
 from querist.core.split import Role, Split
 from querist.core.step import Game
 from querist.errors import QueristError
+
+
+class TooFewLabelsError(QueristError):
+    """What is labelled cannot be divided into reward sets and pools for games."""
 
 
 def due(labelled: int, last: int, left: int) -> bool:
@@ -82,6 +86,7 @@ class LabelsBought:
 
         Raises:
             QueristError: people answer, whose labels games cannot be played on yet.
+            TooFewLabelsError: one of the partitions would have fewer images to ask about than a game has questions.
         """
         if not isinstance(game.oracle, SimulatedOracle):
             raise QueristError(
@@ -94,14 +99,23 @@ class LabelsBought:
         roles[labels.given] = Role.START
         roles[game.pool.sources(labels.units)[:, 0]] = Role.START
         outer = Split(roles)
-        scenes = tuple(self._scene(game, labels, outer, settings, turn) for turn in range(self.again.scenes))
+        inners = self._partitions(game, outer, settings, 1_000 * len(labels.units))
+        scenes = tuple(self._scene(game, labels, inner, turn) for turn, inner in inners.items())
         return Stage(folder, game.pool, outer, scenes, 1, game.batch, self.again.update)
 
-    def _scene(self, game: Game, labels: Labels, outer: Split, settings: Matal, turn: int) -> Scene:
-        task, seed = game.task, game.seed
-        turn += 1_000 * len(labels.units)  # fresh partitions at each retraining
+    def _partitions(self, game: Game, outer: Split, settings: Matal, fresh: int) -> dict[int, Split]:
+        """Turn -> partition; ``fresh`` makes others of them at each retraining."""
         shares = settings.reward_share, settings.labelled_share
-        inner = partitioned(outer, game.pool, seed, turn, *shares, settings.apart)
+        turns = range(fresh, fresh + self.again.scenes)
+        try:
+            found = {turn: partitioned(outer, game.pool, game.seed, turn, *shares, settings.apart) for turn in turns}
+            check_games(settings.steps * game.batch, game.pool, [*found.values()])
+        except QueristError as error:
+            raise TooFewLabelsError(error.what, error.fix) from error
+        return found
+
+    def _scene(self, game: Game, labels: Labels, inner: Split, turn: int) -> Scene:
+        task = game.task
         known = inner.sources(Role.START)
         mine = np.isin(game.pool.sources(labels.units)[:, 0], known)
         answers = tuple(answer for answer, own in zip(labels.answers, mine, strict=True) if own)

@@ -1,7 +1,7 @@
 """The team's temporal-difference learning: one value for all agents together (Gong et al. 2022, Eq. 4; ALGORITHMS 2.4).
 
 A value decomposition (Sunehag et al. 2018): the value of a step is the sum of what each agent thinks of its own image,
-and one error teaches them all. The next images are chosen by one team, agent after agent, and judged by the other.
+and one error teaches them all. The next images are chosen by one team, agent after agent, and judged by its older copy.
 """
 
 import copy
@@ -86,7 +86,7 @@ class TeamDQN:
             team: whose values they are; None: the team's as it is.
         """
         team = team or self.online
-        chooser, judge = (team, self.target) if self._settings.selector == "online" else (self.target, team)
+        chooser = team if self._settings.selector == "online" else self.target
         found = torch.from_numpy(np.asarray(rewards, dtype=np.float32)).clone()
         for row, step in enumerate(steps):
             if step.after is None or self._settings.gamma == 0:
@@ -95,8 +95,8 @@ class TeamDQN:
             taken = choose(chooser, self._settings, state, candidates, len(step.actions)).places
             if len(taken) < len(step.actions):
                 continue  # not enough are left for a step: nothing follows
-            actions = judge.candidate_standardiser(torch.from_numpy(candidates[taken]))[:, None]
-            found[row] += self._settings.gamma * self._value(judge, torch.from_numpy(state)[None], actions)[0]
+            actions = self.target.candidate_standardiser(torch.from_numpy(candidates[taken]))[:, None]
+            found[row] += self._settings.gamma * self._value(self.target, torch.from_numpy(state)[None], actions)[0]
         return found
 
     def update(self, steps: Sequence[TeamStep], rewards: np.ndarray) -> dict[str, float]:

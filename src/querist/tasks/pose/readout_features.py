@@ -50,8 +50,7 @@ class KeptFeatures:
         for seen in looks:
             cells.append(cells_of(seen, gives_maps).float().cpu())
             appearances.append(seen.appearance.float().cpu())
-        every = torch.cat(cells)
-        self.cells = _white(every) if gives_maps else _scaled(every)
+        self.cells = _white(cells) if gives_maps else _scaled(torch.cat(cells))
         self.appearance = torch.cat(appearances)
         self._row = {int(source): row for row, source in enumerate(sources)}
 
@@ -72,13 +71,30 @@ class KeptFeatures:
         return torch.tensor([self._row[int(s)] for s in sources], dtype=torch.int64)
 
 
-def _white(cells: Tensor) -> Tensor:
-    """Mean 0 and covariance 1 over all cells in the directions that vary, and a constant: (n, h, w, k) float32."""
-    flat = cells.flatten(0, 2).double()
-    centred = flat - flat.mean(dim=0)
-    values, vectors = torch.linalg.eigh(centred.T @ centred / len(flat))
+def _white(batches: list[Tensor]) -> Tensor:
+    """Mean 0 and covariance 1 over all cells in the directions that vary, and a constant: (n, h, w, k) float32.
+
+    Batch by batch, and each is dropped once it is white: of a large network there are gigabytes of cells.
+
+    Args:
+        batches: (B, h, w, d) each; emptied.
+    """
+    count = sum(batch[..., 0].numel() for batch in batches)
+    mean = torch.stack([batch.double().sum(dim=(0, 1, 2)) for batch in batches]).sum(dim=0) / count
+    covariance = torch.zeros(len(mean), len(mean), dtype=torch.float64)
+    for batch in batches:
+        centred = batch.flatten(0, 2).double() - mean
+        covariance += centred.T @ centred
+    values, vectors = torch.linalg.eigh(covariance / count)
     kept = values > values.max() * _LEAST_VARIANCE
-    return _with_constant(centred @ (vectors[:, kept] / values[kept].sqrt()), cells)
+    turned = vectors[:, kept] / values[kept].sqrt()
+    found = torch.ones(sum(map(len, batches)), *batches[0].shape[1:3], int(kept.sum()) + 1)
+    row = 0
+    while batches:
+        batch = batches.pop(0)
+        found[row : row + len(batch), ..., :-1] = ((batch.double() - mean) @ turned).float()
+        row += len(batch)
+    return found
 
 
 def _scaled(cells: Tensor) -> Tensor:
