@@ -19,6 +19,13 @@ _BEGINS = "who chooses (default: the policy that comes with querist; a learned o
 _LABELLED = "what is labelled in the data folder: batches (.json, .csv), lists of names, or 'known': all that is"
 _EXCLUDE = "what not to offer: batches (.json, .csv) or lists of names"
 _ANSWERS = "an earlier run's folder: what was answered there, on the same data, is answered at once"
+_STOPPED = {
+    **dict.fromkeys(("run", "resume"), "what was answered and measured is kept, and 'querist resume FOLDER' goes on"),
+    **dict.fromkeys(
+        ("compare", "demo", "label"), "what was answered and measured is kept, and the same command goes on"
+    ),
+}
+"""What is kept when a verb is interrupted; of the others nothing is."""
 _SET = "change the recipe: key=value, such as problem.start=50; may be given several times"
 
 
@@ -88,7 +95,7 @@ def _add_followers(verb: Callable[[str, str], Any]) -> None:
     status.add_argument("run", type=str, help="the run's folder")
     status.add_argument("--json", type=bool, default=False, nargs="?", const=True, help="as JSON, for scripts")
 
-    label = verb("label", "Ask people, on a page in their browser, while the agent learns; the same command goes on.")
+    label = verb("label", "Ask people about pairs, on a page in their browser, while the agent learns.")
     label.add_argument("recipe", type=str, help=_RECIPE)
     label.add_argument("--data", type=str, default=None, help=_DATA + "; nobody needs to be known")
     label.add_argument("--out", type=str, default=None, help="the run's folder (default: runs/RECIPE-label)")
@@ -148,7 +155,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"querist {verb}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print(f"\nquerist {verb}: stopped; what was answered and measured is kept", file=sys.stderr)
+        print(f"\nquerist {verb}: stopped; {_STOPPED.get(verb, 'the same command begins anew')}", file=sys.stderr)
         return 130
     return 0
 

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from querist.annotate.labelled import find_labelled, named_units
+from querist.annotate.labelled import find_labelled, named_units, one_with_labels
 from querist.core.problem import Setup
 from querist.core.split import Role, Split
 from querist.errors import QueristError
@@ -45,6 +45,13 @@ def test_known_is_what_has_one_joint_or_more():
     assert (found.given.tolist(), found.units.tolist(), len(found)) == (KNOWN, [], 4)
 
 
+def test_an_image_that_holds_labels_is_found_where_units_are_images():
+    setup = poses([3, 8])
+    assert one_with_labels(setup) == setup.pool.name(3)
+    assert one_with_labels(poses([])) is None
+    assert one_with_labels(a_setup(people_task())) is None
+
+
 def test_batches_were_bought_and_lists_were_there(write):
     found = find_labelled([write("a.json", "p08", "p03"), write("b.txt", "p04"), write("c.json", "p03")], poses())
     assert found.given.tolist() == [4]
@@ -54,8 +61,13 @@ def test_batches_were_bought_and_lists_were_there(write):
         assert np.isnan(answer[1:]).all()
 
 
-def test_what_is_given_was_not_bought(write):
+def test_a_batch_was_bought_though_its_labels_are_known_now(write):
     found = find_labelled([write("a.json", "p08"), "known"], poses())
+    assert (found.given.tolist(), found.units.tolist()) == ([s for s in KNOWN if s != 8], [8])
+
+
+def test_what_a_list_names_was_there_before_any_batch(write):
+    found = find_labelled([write("a.json", "p08"), write("b.txt", "p08"), "known"], poses())
     assert (found.given.tolist(), found.units.tolist()) == (KNOWN, [])
 
 

@@ -152,6 +152,7 @@ def test_a_broken_cell_is_named(compare, compared):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        (["--strategies", "core_set", "random", "core_set/global"], "core_set and core_set/global are one strategy"),
         (["--strategies", "guess"], "there is no strategy 'guess'"),
         (["--seeds"], "seeds"),
         (["--workers", "0"], "workers"),

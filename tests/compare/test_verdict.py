@@ -146,6 +146,12 @@ def test_a_control_is_never_the_winner():
     assert "it is a control" in text(verdict)
 
 
+def test_controls_are_counted_neither_among_those_that_help_nor_among_those_tried():
+    verdict = named({"ralis/untrained": 3.0, "entropy/global": 2.0, "margin/global": 1.0, "badge/global": 0.0})
+    assert verdict["headline"].startswith("Active learning helps here: 2 of 3 strategies beat random, entropy/global")
+    assert verdict["helps"] is True
+
+
 def named(gains):
     """Gains by the names that comparisons use; a keyword cannot hold `/`, `+` or `=`."""
     return judge(**{name.replace("/", "__"): gain for name, gain in gains.items()})[0]
@@ -157,7 +163,8 @@ VARIANT = "+games=still,reward=metric"
 @pytest.mark.parametrize("name", ["ralis/untrained", f"ralis/shuffled{VARIANT}", "dral/shuffled+gamma=0.9"])
 def test_no_control_ever_wins_whatever_its_settings(name):
     verdict = named({name: 3.0, "entropy/global": 0.0})
-    assert (verdict["winner"], verdict["helps"]) == (None, True)
+    assert (verdict["winner"], verdict["helps"]) == (None, None)
+    assert verdict["headline"].startswith(f"Undecided: what beats random is a control, {name} (")
     assert f"{name} gains most of all, and it is a control" in text(verdict)
     assert f"{name} was not compared" not in text(verdict)
 

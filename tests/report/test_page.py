@@ -184,11 +184,12 @@ def test_hostile_names_stay_names(cells_of, pictures_of):
         assert name in shown
 
 
-def test_the_command_can_be_pasted_whatever_the_recipe_is_called(cells_of):
-    cells = cells_of((), 1)
+def test_the_command_that_plays_it_again_can_be_pasted_whatever_strategies_are_called(cells_of):
+    cells = cells_of(("random", "egl/global"), 2)
     for cell in cells:
-        cell["recipe"] = "a b; ls"
-    assert "querist compare 'a b; ls' --data DIR --out DIR" in text_of(Page(render_report(summarise(cells), cells)))
+        cell["strategy"] = cell["strategy"].replace("egl/global", "a b; ls")
+    shown = text_of(Page(render_report(summarise(cells), cells)))
+    assert "querist compare recipe.yaml --data DIR --out DIR --strategies 'a b; ls' random --seeds 0 1" in shown
 
 
 def test_a_picture_that_is_none_is_an_error(cells_of):

@@ -92,13 +92,9 @@ def strategy(name: str, task: Task, groups: GroupForm | None = None, pairs: Pair
     Raises:
         QueristError: unknown name or form, or the task lacks what the strategy needs.
     """
+    check_name(name)
     base, slash, rest = name.partition("/")
     form, plus, changed = rest.partition("+")
-    if base not in CLASSES and base not in PAIRS and "." not in base:
-        raise QueristError(
-            f"there is no strategy {name!r}",
-            f"choose among {', '.join(dict.fromkeys(names() + pair_names()))}, or a class path",
-        )
     if slash and form not in FORMS:
         raise QueristError(f"{name!r}: there is no form {form!r}", f"choose among {', '.join(FORMS)}")
     about_pairs = isinstance(task.pool, PairPool)
@@ -127,6 +123,20 @@ def strategy(name: str, task: Task, groups: GroupForm | None = None, pairs: Pair
             )
         candidates = GlobalPool(limit)
     return Strategy(name, policy, candidates, policy.own_featuriser(task) or FieldFeaturiser(task, policy.fields))
+
+
+def check_name(name: str) -> None:
+    """Raise unless a name is that of a strategy, or a class path: what can be said before any data are read."""
+    base, _, rest = name.partition("/")
+    if base in CLASSES or base in PAIRS or "." in base:
+        return
+    plain, plus, changed = base.partition("+")
+    if plain in CLASSES and plus and not rest:
+        raise QueristError(f"{name!r} changes a form that it does not name", f"write {plain}/global+{changed}")
+    raise QueristError(
+        f"there is no strategy {name!r}",
+        f"choose among {', '.join(dict.fromkeys(names() + pair_names()))}, or a class path",
+    )
 
 
 def _policy(path: str, arguments: Mapping[str, Any]) -> tuple[Policy, Any]:

@@ -19,6 +19,7 @@ KNOWN = "known"
 of these the units are labelled, and no more."""
 
 _OPTION = "--labelled"
+_LOOKED_AT = 10_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +72,18 @@ def find_labelled(words: Sequence[str], setup: Setup) -> Labelled:
     return Labelled(np.array(sorted(given), dtype=np.int64), order, answers)
 
 
+def one_with_labels(setup: Setup) -> str | None:
+    """The name of an image of which the data folder holds labels, among the first; None where units are parts of one.
+
+    Parts are not looked at: what they show is read from files of masks.
+    """
+    pool, task = setup.pool, setup.task
+    if not isinstance(pool, ColumnarPool) or len(pool.parts) > 1 or not isinstance(task, KnowsTruth):
+        return None
+    units = range(min(len(pool), _LOOKED_AT))
+    return next((pool.name(unit) for unit in units if _is_labelled(task, np.array([unit]))), None)
+
+
 def named_units(files: Sequence[str], pool: Pool, option: str) -> np.ndarray:
     """The units that files name, ascending; a source stands for all of its units.
 
@@ -106,8 +119,8 @@ def _places(words: Sequence[str], pool: ColumnarPool, task: KnowsTruth) -> tuple
             place, whole = _look_up(pool, named)
             was_asked = batch and len(pool.parts) == 1
             (given if whole and not was_asked else bought).setdefault(place, named.where)
-    in_part = set(pool.sources(np.array(list(bought), dtype=np.int64))[:, 0].tolist()) if len(pool.parts) > 1 else set()
-    return dict.fromkeys((s for s in known if s not in in_part), f"{_OPTION} {KNOWN}") | given, bought
+    asked = set(pool.sources(np.array(list(bought), dtype=np.int64))[:, 0].tolist())
+    return dict.fromkeys((s for s in known if s not in asked), f"{_OPTION} {KNOWN}") | given, bought
 
 
 def _look_up(pool: Pool, named: Named) -> tuple[int, bool]:

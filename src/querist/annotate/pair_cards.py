@@ -28,6 +28,14 @@ VALUES: Mapping[str, np.ndarray | None] = {"same": np.array(True), "different": 
 _TONES: Mapping[bool | None, Tone] = {True: "yes", False: "no", None: "unsure"}
 
 
+def no_page(kind: str) -> QueristError:
+    """What is said where a task's questions cannot be shown."""
+    return QueristError(
+        f"{kind} has no questions that the answer page can show",
+        "the page asks about pairs of images, as in re-identification; for other tasks 'querist select' writes batches",
+    )
+
+
 class PairCards:
     """Makes cards: the anchor on the left, the image it is compared with on the right, its neighbours in the strip.
 
@@ -43,11 +51,7 @@ class PairCards:
 
     def __init__(self, task: Task, secret: bytes) -> None:
         if not isinstance(task.pool, PairPool) or not isinstance(task, ShowsSources):
-            raise QueristError(
-                f"{type(task).__name__} has no questions that the answer page can show",
-                "the page asks about pairs of images, as in re-identification; "
-                "for other tasks 'querist select' writes batches",
-            )
+            raise no_page(type(task).__name__)
         self._pool, self._shows, self._secret = task.pool, task, secret
 
     def draw(self, source: int) -> bytes:

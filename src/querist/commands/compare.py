@@ -125,6 +125,9 @@ def _check(loaded: LoadedRecipe, data: Path, out: Path, given: Sequence[Given]) 
     from querist.acquisition.registry import strategy
 
     recipe = loaded.recipe
+    for name in recipe.strategies:
+        if f"{name}/global" in recipe.strategies:
+            raise QueristError(f"{name} and {name}/global are one strategy", "name it once: it would be played twice")
     device = prepare(loaded)
     with reading() as told:
         setup = set_up(loaded, data, recipe.seeds[0], told=told)

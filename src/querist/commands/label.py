@@ -54,6 +54,10 @@ def main(
         The run's folder.
     """
     loaded = load_recipe(recipe, set or [])
+    if loaded.recipe.problem.asks_on_page is False:
+        from querist.annotate.pair_cards import no_page
+
+        raise no_page(type(loaded.recipe.problem).__name__)
     folder, said = Path(out or f"runs/{loaded.name}-label"), Said(host, port, names, people)
     if (folder / "ledger.sqlite").exists():
         _check_same(folder, loaded, strategy, policy, checkpoint, answers_from, seed)

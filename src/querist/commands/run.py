@@ -8,7 +8,7 @@ from querist.core.card import PolicyCard
 from querist.core.loop import Deployment
 from querist.core.problem import Setup
 from querist.errors import QueristError
-from querist.recipes.build import deployment, environment, find_data, prepare, set_up
+from querist.recipes.build import check_strategy, deployment, environment, find_data, prepare, set_up
 from querist.recipes.learned import chosen, trained_here
 from querist.recipes.recipe import LoadedRecipe, load_recipe
 
@@ -32,6 +32,8 @@ def main(
     """
     loaded = load_recipe(recipe, set or [])
     name, card = chosen(strategy, policy, loaded.recipe.problem)
+    if card is None:
+        check_strategy(loaded, name)
     say_of(card)
     folder = Path(out or f"runs/{loaded.name}-{name.replace('/', '-')}-{seed}")
     if (folder / "ledger.sqlite").exists():

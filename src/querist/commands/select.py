@@ -10,7 +10,7 @@ import numpy as np
 
 from querist.acquisition.registry import Strategy
 from querist.annotate.batch_files import write_batch
-from querist.annotate.labelled import Labelled, find_labelled, named_units
+from querist.annotate.labelled import Labelled, find_labelled, named_units, one_with_labels
 from querist.commands.show import reading, say, say_of
 from querist.core.capabilities import KnowsTruth, LocatesUnits
 from querist.core.ledger import Ledger, Question
@@ -22,7 +22,7 @@ from querist.core.questions import Asking
 from querist.core.split import Role, Split
 from querist.core.step import Game, offer
 from querist.errors import QueristError, UnlabelledError
-from querist.recipes.build import find_data, named_strategy, prepare, set_up
+from querist.recipes.build import check_strategy, find_data, named_strategy, prepare, set_up
 from querist.recipes.learned import chosen as who
 from querist.recipes.recipe import load_recipe
 
@@ -49,12 +49,20 @@ def main(
         raise QueristError(f"--count {count}: nothing to select", "ask for one unit or more")
     loaded = load_recipe(recipe, set or [])
     name, card = who(strategy, policy, loaded.recipe.problem)
+    if card is None:
+        check_strategy(loaded, name)
     say_of(card)
     found = find_data(loaded, data)
     prepare(loaded)
     with reading() as told:
         setup = set_up(loaded, found, seed, labelled=False, told=told)
     known, left_out = find_labelled(labelled, setup), named_units(exclude, setup.pool, "--exclude")
+    if not labelled and (one := one_with_labels(setup)) is not None:
+        say(
+            f"The data folder holds labels ({one} has some), and what is labelled is offered like everything else: "
+            "'--labelled known' leaves it out, and tells the strategy of it.",
+            "yellow",
+        )
     setup = dataclasses.replace(setup, split=_begun(setup.split, known))
     if checkpoint is not None:
         setup.task.load(Path(checkpoint))
@@ -140,7 +148,11 @@ def _leave_out(game: Game, units: np.ndarray) -> None:
         game.view.note_asked(Question(-1 - number, int(unit), -1, number, 0))
     game.view.last_question = last
     if game.view.exhausted:
-        raise QueristError("every unit of the data is labelled or left out", "there is nothing left to label")
+        raise QueristError(
+            "every unit of the data is labelled or left out",
+            "there is nothing left to label; of a folder with a table of joints, images that it does not list are left "
+            "out: give each of them a row without joints",
+        )
 
 
 def _choose(game: Game, chosen: Strategy, count: int, known: Labelled, step: int) -> tuple[Observation, Selection]:

@@ -46,16 +46,21 @@ def decide(summary: Summary) -> dict[str, Any]:
     if not better:
         return _none_better(tests, [details[0], *taught, *details[1:], *closing], scale)
     winner, why = _winner(summary, better, scale)
-    best = better[0]
+    chosen = [t for t in better if not control(t["a"])]  # a control that is ahead is no success of anybody's
+    best = (chosen or better)[0]
     lead = f"{scale.difference(best['difference'])} of AUBC"
     if winner:
         headline = f"{winner} wins: {lead} over random."
-    elif len(better) == 1:
+    elif not chosen:
+        headline = f"Undecided: what beats random is a control, {best['a']} ({lead})."
+    elif len(chosen) == 1:
         headline = f"{best['a']} beats random: {lead}."
     else:
-        headline = f"Active learning helps here: {len(better)} of {len(tests)} strategies beat random, "
+        tried = sum(not control(t["a"]) for t in tests)
+        headline = f"Active learning helps here: {len(chosen)} of {tried} strategies beat random, "
         headline += f"{best['a']} most ({lead})."
-    return _verdict(headline, [details[0], *why, *taught, *details[1:], *closing], winner, True)
+    sentences = [details[0], *why, *taught, *details[1:], *closing]
+    return _verdict(headline, sentences, winner, True if chosen else None)
 
 
 def beats(test: Test) -> bool:

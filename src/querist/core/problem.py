@@ -42,6 +42,7 @@ class Problem(ABC):
         default_policy: the folder in ``querist.policies`` that ``--policy default`` means here; None: there is none.
         default_strategy: who chooses where nobody says who; ``default_learned`` what is trained where nobody says what.
         default_strategies: what is compared where neither the recipe nor anybody says what.
+        asks_on_page: whether people can answer its questions with ``querist label``; None: the task itself tells it.
     """
 
     metric: str = "metric"
@@ -50,6 +51,7 @@ class Problem(ABC):
     default_strategy: ClassVar[str] = "random"
     default_learned: ClassVar[str | None] = None
     default_strategies: ClassVar[tuple[str, ...]] = ("random", "strengthened_random")
+    asks_on_page: ClassVar[bool | None] = None
 
     @abstractmethod
     def build(

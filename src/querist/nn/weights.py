@@ -142,7 +142,8 @@ def _read(path: Path) -> dict[str, Tensor]:
         raise QueristError(
             f"weights file {path} is a pickle, which may run any code, and is not opened",
             'if you trust it: python -c "import torch, safetensors.torch as s; '
-            f"s.save_file(torch.load('{path.name}', weights_only=True), '{path.stem}.safetensors')\"",
+            f's.save_file(torch.load({str(path)!r}, weights_only=True), {str(path.with_suffix(".safetensors"))!r})"; '
+            "of a checkpoint that holds more than weights: torch.load(...)['state_dict'], or what it calls them",
         )
     try:
         return safetensors_torch.load_file(path)

@@ -9,7 +9,7 @@ from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from querist.acquisition.registry import Strategy, strategy
+from querist.acquisition.registry import Strategy, check_name, strategy
 from querist.core.card import PolicyCard
 from querist.core.loop import Deployment
 from querist.core.oracle import Oracle, SimulatedOracle
@@ -105,6 +105,26 @@ def plan(loaded: LoadedRecipe, seed: int, keep_given: bool = True, update_lag: i
     )
 
 
+def check_strategy(loaded: LoadedRecipe, name: str) -> None:
+    """What can be said of a strategy without a card before any data are read.
+
+    Raises:
+        QueristError: there is none of that name, or it is learned; then its settings are looked at first.
+    """
+    if parse(name) is None:
+        check_name(name)
+        return
+    learned.episodes(loaded, name)
+    raise _untrained(loaded.recipe, name)
+
+
+def _untrained(recipe: Recipe, name: str) -> QueristError:
+    come = "; 'default' is the one that comes along" if recipe.problem.default_policy is not None else ""
+    return QueristError(
+        f"{name} is learned: it needs a policy", f"train one with 'querist train' and give it with --policy{come}"
+    )
+
+
 def named_strategy(recipe: Recipe, setup: Setup, name: str, card: PolicyCard | None = None) -> Strategy:
     """A strategy for a task: a classical one by its name, a learned one by its card.
 
@@ -115,10 +135,7 @@ def named_strategy(recipe: Recipe, setup: Setup, name: str, card: PolicyCard | N
     if card is None and taught is None:
         return strategy(name, setup.task, recipe.groups, recipe.pairs)
     if card is None:
-        raise QueristError(
-            f"{name} is learned: it needs a policy",
-            "train one with 'querist train' and give it with --policy; 'default' is the one that comes along",
-        )
+        raise _untrained(recipe, name)
     if card.strategy != name:
         raise QueristError(f"the policy card is of {card.strategy}, not of {name}", "name the strategy of the card")
     return learned.from_card(learned.suited(card, recipe), setup, recipe.groups, recipe.train)

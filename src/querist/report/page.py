@@ -90,9 +90,16 @@ def _context(
         "account": account_table([c for c in cells if _counts(summary, c)], drawn),
         "tests": test_rows(summary),
         "random": RANDOM,
-        "command": f"querist compare {shlex.quote(str(summary['recipe']))} --data DIR --out DIR",
+        "command": _command(summary),
         "settings": _settings(summary),
     }
+
+
+def _command(summary: Mapping[str, Any]) -> str:
+    """What plays these cells again, in a folder that holds the page and its recipe."""
+    named = {"strategies": summary["strategies"], "seeds": summary["seeds"]}
+    options = [f"--{option} {shlex.join(map(str, words))}" for option, words in named.items() if words]
+    return " ".join(["querist compare recipe.yaml --data DIR --out DIR", *options])
 
 
 def _counts(summary: Mapping[str, Any], cell: Mapping[str, Any]) -> bool:

@@ -45,6 +45,9 @@ def pckh(
     if head_factor <= 0:
         raise ValueError(f"the head factor must be positive, not {head_factor}")
     sources = np.asarray(sources)
+    boxed = data.heads is not None and not np.isnan(data.heads).all()
+    if data.skeleton.head is None and not boxed and not data.is_depth:
+        raise _lacks("head", "; or give the diagonals of their boxes")
     lengths = _distances(data, sources, data.skeleton.head)
     if data.heads is not None:
         boxes = data.heads[sources]
@@ -72,6 +75,8 @@ def pck(data: PoseData, sources: np.ndarray, estimated: np.ndarray, threshold: f
         ValueError: if shapes do not fit, or the threshold is not positive.
     """
     sources = np.asarray(sources)
+    if data.skeleton.torso is None and not data.is_depth:
+        raise _lacks("torso")
     lengths = _distances(data, sources, data.skeleton.torso)
     return _correct(data, sources, estimated, threshold * lengths, threshold, "two joints of the torso")
 
@@ -119,6 +124,13 @@ def _correct(
     with np.errstate(invalid="ignore"):
         hits = counts & (missed <= radius[:, None])
     return _evaluation(data, sources, np.concatenate([hits, counts], axis=1).astype(np.float64), 100.0)
+
+
+def _lacks(what: str, other: str = "") -> QueristError:
+    return QueristError(
+        f"the skeleton names no {what}, whose length is what errors are measured by",
+        f'name its two joints: "{what}": ["JOINT", "JOINT"] in skeleton.json{other}',
+    )
 
 
 def _distances(data: PoseData, sources: np.ndarray, pair: tuple[int, int] | None) -> np.ndarray:

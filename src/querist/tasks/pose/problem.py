@@ -74,6 +74,7 @@ class PoseProblem(Problem):
 
     default_learned = "matal/sound"
     default_strategy = "strengthened_random"
+    asks_on_page = False
 
     size: int
     layout: str = "auto"

@@ -66,6 +66,7 @@ class RegionProblem(Problem):
 
     default_policy, default_learned = "ralis", "ralis/sound"
     default_strategy = "entropy/global"
+    asks_on_page = False
     default_strategies = ("random", "strengthened_random", "entropy/global", "margin/global")
 
     image: tuple[int, int]
