@@ -163,6 +163,8 @@ def test_a_name_may_change_what_the_class_takes_and_how_many_are_offered():
         ("core_set/global+limit=many", "'many' candidates"),
         ("core_set/global+reach=3", "reach"),
         ("core_set/global+", "'' changes no setting"),
+        ("core_set+share=0.5", "changes a form that it does not name\n  fix: write core_set/global+share=0.5"),
+        ("egl+++path=a/b.c", "changes a form that it does not name\n  fix: write egl++/global+path=a/b.c"),
         ("core_gcn/global+steps=7,steps=8", "'steps=8' changes no setting"),
         ("core_gcn/global+steps=[", "no value"),
     ],

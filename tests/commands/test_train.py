@@ -4,6 +4,7 @@ import pytest
 
 from querist.commands import train as command
 from querist.core.card import PolicyCard
+from querist.errors import QueristError
 
 
 @pytest.fixture
@@ -42,6 +43,18 @@ def test_another_number_is_another_policy(train, taught, tmp_path):
     other = PolicyCard.load(tmp_path / "card")
     assert other.training["number"] == 1
     assert other.hash != PolicyCard.load(taught.card).hash
+
+
+def test_only_the_partitions_of_the_policy_that_is_trained_are_looked_at(train, monkeypatch):
+    looked = []
+
+    def check(*given):
+        looked.append(given[2:])
+        raise QueristError("enough", "stop here")
+
+    monkeypatch.setattr(command, "check", check)
+    assert train("--number", 4).code == 2
+    assert looked == [("ralis/sound", 4)]
 
 
 @pytest.mark.parametrize("control", ["untrained", "shuffled"])

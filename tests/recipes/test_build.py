@@ -96,6 +96,27 @@ def test_a_batch_that_groups_cannot_give_is_refused_before_anything_runs(data, t
     play(data, tmp_path / "run", "entropy/global", loaded=loaded)
 
 
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("guess", "there is no strategy 'guess'"),
+        ("core_set+limit=10", "write core_set/global.limit=10"),
+        ("matal/sound+foo=1", "matal has no setting 'foo'"),
+        ("ralis/best", "does not say which ralis"),
+        ("ralis/sound", "ralis/sound is learned.*'default' is the one that comes along"),
+        ("ralis/faithful", "ralis/faithful is learned.*give it with --policy$"),
+    ],
+)
+def test_what_is_wrong_with_a_name_is_said_before_data_are_read(name, words):
+    with pytest.raises(QueristError, match=re.compile(words, re.S)):
+        build.check_strategy(LOADED, name)
+
+
+def test_names_that_need_no_card_are_fine():
+    for name in ("random", "margin/group", "nearest_first", "my.Own/global"):
+        build.check_strategy(LOADED, name)
+
+
 def test_the_plan_is_the_recipes():
     plan = build.plan(parse_recipe("tiny", RECIPE, ["update_every=2"]), 5)
     assert (plan.seed, plan.batch, plan.marks, plan.update_every) == (5, 3, (3, 7), 2)

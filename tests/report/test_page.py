@@ -188,8 +188,13 @@ def test_the_command_that_plays_it_again_can_be_pasted_whatever_strategies_are_c
     cells = cells_of(("random", "egl/global"), 2)
     for cell in cells:
         cell["strategy"] = cell["strategy"].replace("egl/global", "a b; ls")
-    shown = text_of(Page(render_report(summarise(cells), cells)))
-    assert "querist compare recipe.yaml --data DIR --out DIR --strategies 'a b; ls' random --seeds 0 1" in shown
+    named = "--data DIR --out DIR --strategies 'a b; ls' random --seeds 0 1"
+    shown = text_of(Page(render_report(summarise(cells, {"seeds": 2}), cells)))
+    assert f"querist compare recipe.yaml {named}" in shown
+    without = text_of(Page(render_report(summarise(cells), cells)))
+    assert f"querist compare camvid-small {named}" in without
+    assert "lies beside this page" in shown
+    assert "lies beside this page" not in without
 
 
 def test_a_picture_that_is_none_is_an_error(cells_of):

@@ -127,12 +127,15 @@ def strategy(name: str, task: Task, groups: GroupForm | None = None, pairs: Pair
 
 def check_name(name: str) -> None:
     """Raise unless a name is that of a strategy, or a class path: what can be said before any data are read."""
-    base, _, rest = name.partition("/")
-    if base in CLASSES or base in PAIRS or "." in base:
+    base = name.partition("/")[0]
+    if base in CLASSES or base in PAIRS:
         return
-    plain, plus, changed = base.partition("+")
-    if plain in CLASSES and plus and not rest:
-        raise QueristError(f"{name!r} changes a form that it does not name", f"write {plain}/global+{changed}")
+    plain = max((known for known in CLASSES if base.startswith(f"{known}+")), key=len, default=None)  # egl++ has two
+    if plain is not None:
+        fix = f"write {plain}/global{name.removeprefix(plain)}"
+        raise QueristError(f"{name!r} changes a form that it does not name", fix)
+    if "." in base:
+        return
     raise QueristError(
         f"there is no strategy {name!r}",
         f"choose among {', '.join(dict.fromkeys(names() + pair_names()))}, or a class path",

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 import numpy as np
 
 from querist.annotate.desk import Asked, Choice, Conflict, Neighbour, Picture, Said, State, Tone
+from querist.annotate.no_page import no_page
 from querist.annotate.run_desk import Card
 from querist.core.capabilities import ShowsSources
 from querist.core.pool import PairPool
 from querist.core.questions import Question
 from querist.core.step import Game
 from querist.core.task import Task
-from querist.errors import QueristError
 from querist.pairs.anchors import AnchorNeighbours
 from querist.tasks.reid.verified import Contradiction
 
@@ -26,14 +26,6 @@ LONGEST = 6
 """Pictures of a contradiction that can be looked at side by side."""
 VALUES: Mapping[str, np.ndarray | None] = {"same": np.array(True), "different": np.array(False), "unknown": None}
 _TONES: Mapping[bool | None, Tone] = {True: "yes", False: "no", None: "unsure"}
-
-
-def no_page(kind: str) -> QueristError:
-    """What is said where a task's questions cannot be shown."""
-    return QueristError(
-        f"{kind} has no questions that the answer page can show",
-        "the page asks about pairs of images, as in re-identification; for other tasks 'querist select' writes batches",
-    )
 
 
 class PairCards:

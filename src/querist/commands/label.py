@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from querist.annotate.no_page import check_page
 from querist.annotate.place import Place, Said, keep_place, kept_place
 from querist.commands.run import POLICY
 from querist.commands.show import console, reading, say
@@ -54,10 +55,7 @@ def main(
         The run's folder.
     """
     loaded = load_recipe(recipe, set or [])
-    if loaded.recipe.problem.asks_on_page is False:
-        from querist.annotate.pair_cards import no_page
-
-        raise no_page(type(loaded.recipe.problem).__name__)
+    check_page(loaded.recipe.problem)
     folder, said = Path(out or f"runs/{loaded.name}-label"), Said(host, port, names, people)
     if (folder / "ledger.sqlite").exists():
         _check_same(folder, loaded, strategy, policy, checkpoint, answers_from, seed)

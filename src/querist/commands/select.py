@@ -57,12 +57,8 @@ def main(
     with reading() as told:
         setup = set_up(loaded, found, seed, labelled=False, told=told)
     known, left_out = find_labelled(labelled, setup), named_units(exclude, setup.pool, "--exclude")
-    if not labelled and (one := one_with_labels(setup)) is not None:
-        say(
-            f"The data folder holds labels ({one} has some), and what is labelled is offered like everything else: "
-            "'--labelled known' leaves it out, and tells the strategy of it.",
-            "yellow",
-        )
+    if not labelled:
+        _say_of_labels(setup)
     setup = dataclasses.replace(setup, split=_begun(setup.split, known))
     if checkpoint is not None:
         setup.task.load(Path(checkpoint))
@@ -75,15 +71,23 @@ def main(
         seen, selection = _choose(game, chosen, shape.count, known, len(known.units) + len(left_out))
         game.ledger.close()
     rows = _rows(setup, seen, selection)
-    path = write_batch(
-        rows,
-        Path(out),
-        {"recipe": loaded.name, "strategy": name, "seed": seed} | ({"policy": card.hash} if card else {}),
-    )
+    about = {"recipe": loaded.name, "strategy": name, "seed": seed} | ({"policy": card.hash} if card else {})
+    path = write_batch(rows, Path(out), about)
     if len(rows) < shape.count:
         say(f"Only {len(rows)} of {shape.count} units could be found: no more are left.", "yellow")
     say(f"{len(rows)} units in {path} and {path.with_suffix('.csv')}")
     return path
+
+
+def _say_of_labels(setup: Setup) -> None:
+    """Where nobody said what is labelled: that it is offered, too."""
+    one = one_with_labels(setup)
+    if one is not None:
+        say(
+            f"The data folder holds labels ({one} has some), and what is labelled is offered like everything else: "
+            "'--labelled known' leaves it out, and tells the strategy of it.",
+            "yellow",
+        )
 
 
 def _check_needs(chosen: Strategy, trained: bool, learned: bool) -> None:

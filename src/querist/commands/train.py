@@ -52,7 +52,7 @@ def main(
     prepare(loaded)
     with reading() as told:
         setup = set_up(loaded, found, loaded.recipe.seeds[0], told=told)
-    check(loaded, setup, strategy)
+    check(loaded, setup, strategy, number)
     make_folder(folder)  # if it cannot be written, this is the time to know
     card = with_a_bar(loaded, setup, strategy, number)
     card.save(folder)

@@ -56,11 +56,9 @@ def decide(summary: Summary) -> dict[str, Any]:
     elif len(chosen) == 1:
         headline = f"{best['a']} beats random: {lead}."
     else:
-        tried = sum(not control(t["a"]) for t in tests)
-        headline = f"Active learning helps here: {len(chosen)} of {tried} strategies beat random, "
-        headline += f"{best['a']} most ({lead})."
-    sentences = [details[0], *why, *taught, *details[1:], *closing]
-    return _verdict(headline, sentences, winner, True if chosen else None)
+        many = f"{len(chosen)} of {sum(not control(t['a']) for t in tests)} strategies beat random"
+        headline = f"Active learning helps here: {many}, {best['a']} most ({lead})."
+    return _verdict(headline, [details[0], *why, *taught, *details[1:], *closing], winner, True if chosen else None)
 
 
 def beats(test: Test) -> bool:

@@ -119,7 +119,8 @@ def check_strategy(loaded: LoadedRecipe, name: str) -> None:
 
 
 def _untrained(recipe: Recipe, name: str) -> QueristError:
-    come = "; 'default' is the one that comes along" if recipe.problem.default_policy is not None else ""
+    comes = recipe.problem.default_policy is not None and name == recipe.problem.default_learned
+    come = "; 'default' is the one that comes along" if comes else ""
     return QueristError(
         f"{name} is learned: it needs a policy", f"train one with 'querist train' and give it with --policy{come}"
     )

@@ -145,7 +145,7 @@ def check(loaded: "LoadedRecipe", setup: Setup, strategy: str, number: int | Non
     chosen.check_task(setup.task, setup.split, what.profile, changes, recipe.train.rehearsal)
     if episodes(loaded, strategy):
         questions, setting = chosen.questions(what.profile, changes, recipe.batch)
-        numbers = range(recipe.train.policies) if number is None else [number]
+        numbers = range(recipe.train.of(strategy)) if number is None else [number]
         scenes = [
             chosen.scene(what.profile, changes, setup.split, setup.pool, n, turn)
             for n in numbers

@@ -96,10 +96,11 @@ def _context(
 
 
 def _command(summary: Mapping[str, Any]) -> str:
-    """What plays these cells again, in a folder that holds the page and its recipe."""
+    """What plays these cells again: beside the page, if its recipe lies there."""
+    recipe = "recipe.yaml" if summary.get("settings") else shlex.quote(str(summary["recipe"]))
     named = {"strategies": summary["strategies"], "seeds": summary["seeds"]}
     options = [f"--{option} {shlex.join(map(str, words))}" for option, words in named.items() if words]
-    return " ".join(["querist compare recipe.yaml --data DIR --out DIR", *options])
+    return " ".join([f"querist compare {recipe} --data DIR --out DIR", *options])
 
 
 def _counts(summary: Mapping[str, Any], cell: Mapping[str, Any]) -> bool:

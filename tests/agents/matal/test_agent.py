@@ -204,7 +204,7 @@ def small_start():
     return poses_split(60, 10, 6)
 
 
-def doubling(folder, card, upto=None, budget=15, told=lambda _labelled: None):
+def doubling(folder, card, upto=None, budget=15, told=lambda _labelled: None, batch=3):
     task = ToyPoses()
     bought = LabelsBought(Again(task.snapshot(), 2, 5, 5, 2))
 
@@ -216,7 +216,7 @@ def doubling(folder, card, upto=None, budget=15, told=lambda _labelled: None):
     policy = MatalPolicy(card, rehearse)
     eyes = policy.own_featuriser(task)
     parts = Parts(task.pool, small_start(), task, policy, policy.own_candidates("", 3), eyes, SimulatedOracle(task))
-    with Deployment(folder, parts, Plan(0, 3, (budget,), 2, 2, 5), {}) as run:
+    with Deployment(folder, parts, Plan(0, batch, (budget,), 2, 2, 5), {}) as run:
         for n, _ in enumerate(run.play(), start=1):
             if n == upto:
                 return None
@@ -232,6 +232,15 @@ def test_the_team_is_trained_again_when_the_labels_have_doubled(tmp_path):
     untrained = a_card(tmp_path / "control", control="untrained")
     _, policy, _ = doubling(tmp_path / "again", untrained)
     assert policy.snapshot() == {}
+
+
+@pytest.mark.parametrize("profile", ["sound", "faithful"])
+def test_a_batch_smaller_than_a_team_of_agents_of_their_own_is_played_past_the_doubling(profile, tmp_path):
+    card = a_card(tmp_path / "games", profile, {"parameters": "own", "offer": "all"})
+    assert MatalPolicy(card).team.agents == 3
+    asked, policy, _ = doubling(tmp_path / "run", card, batch=2)
+    assert len(set(asked)) == 15
+    assert policy.snapshot()["trained_on"] == 20
 
 
 def test_a_team_stays_as_it_is_while_too_little_is_labelled_for_games(tmp_path):

@@ -164,8 +164,8 @@ def _eyes(stage: Stage, settings: Matal, seed: int) -> MatalFeaturiser:
 def _check(games: Rehearsal, team: TeamQ, settings: Matal) -> Mapping[str, Any]:
     """The sum of gains of the team and of chance, in the same games, in a partition that it was not trained in.
 
-    Chance is dealt the same hands, so that the difference is what was learned and not the deal. Only a first look: the
-    partition has the images of the others, divided in another way. What counts is a comparison.
+    Chance is dealt hands in the same way, so that the difference is what was learned and not the deal. Only a first
+    look: the partition has the images of the others, divided in another way. What counts is a comparison.
     """
     uniform = dataclasses.replace(settings, exploration="uniform")
 

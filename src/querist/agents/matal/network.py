@@ -50,12 +50,17 @@ class TeamQ(nn.Module, ABC):
 
         Args:
             state: (B, Fs) as observed.
-            actions: (N, B, F) standardised, the m-th agent's choice in each of B steps.
+            actions: (N, B, F) standardised, the m-th agent's choice in each of B steps; of the first few agents, where
+                a batch is smaller than the team.
             contexts: (N, B, F), what the m-th agent knew of the earlier choices.
 
         Returns:
             (N, B).
         """
+
+    def _seen(self, state: Tensor, agents: int) -> Tensor:
+        """The standardised state for each of so many agents, or once for all who share their parameters."""
+        return self.state_standardiser(state).expand(min(self.agents, agents), *state.shape)
 
     @abstractmethod
     def scorer(self, state: Tensor) -> Callable[[int, Tensor, Tensor], Tensor]:
@@ -95,12 +100,14 @@ class LayersQ(TeamQ):
 
     def forward(self, state: Tensor, actions: Tensor, contexts: Tensor) -> Tensor:
         """See :meth:`TeamQ.forward`."""
-        seen = self.state_standardiser(state).expand(self.agents, *state.shape)
-        mixed = actions @ self.mix_candidate.mT + contexts.detach() @ self.mix_context.mT + self.mix_bias
-        hidden = torch.relu(mixed) @ self.first_mixed.mT + actions @ self.first_candidate.mT
-        hidden = torch.relu(hidden + seen @ self.first_state.mT + self.first_bias)
-        hidden = torch.relu(hidden @ self.second.mT + self.second_bias)
-        return (hidden @ self.last.mT + self.last_bias)[:, :, 0]
+        few = slice(len(actions))
+        seen = self._seen(state, len(actions))
+        mixed = actions @ self.mix_candidate[few].mT + contexts.detach() @ self.mix_context[few].mT
+        hidden = torch.relu(mixed + self.mix_bias[few]) @ self.first_mixed[few].mT
+        hidden = hidden + actions @ self.first_candidate[few].mT
+        hidden = torch.relu(hidden + seen @ self.first_state[few].mT + self.first_bias[few])
+        hidden = torch.relu(hidden @ self.second[few].mT + self.second_bias[few])
+        return (hidden @ self.last[few].mT + self.last_bias[few])[:, :, 0]
 
     def scorer(self, state: Tensor) -> Callable[[int, Tensor, Tensor], Tensor]:
         """See :meth:`TeamQ.scorer`."""
@@ -143,9 +150,10 @@ class LineQ(TeamQ):
 
     def forward(self, state: Tensor, actions: Tensor, contexts: Tensor) -> Tensor:
         """See :meth:`TeamQ.forward`."""
-        seen = self.state_standardiser(state).expand(self.agents, *state.shape)
-        slope = self.slope + self.slope_context * contexts.detach()
-        return (slope * actions).sum(dim=2) + (seen @ self.state.mT + self.last_bias)[:, :, 0]
+        few = slice(len(actions))
+        slope = self.slope[few] + self.slope_context[few] * contexts.detach()
+        level = self._seen(state, len(actions)) @ self.state[few].mT + self.last_bias[few]
+        return (slope * actions).sum(dim=2) + level[:, :, 0]
 
     def scorer(self, state: Tensor) -> Callable[[int, Tensor, Tensor], Tensor]:
         """See :meth:`TeamQ.scorer`."""
