@@ -90,7 +90,7 @@ def test_a_recipe_sets_the_head_factor_and_else_keeps_its_hash(folder):
 
 @pytest.mark.parametrize(
     ("changes", "words"),
-    [({"measure": "pck-torso"}, "two joints of the torso"), ({"measure": "pckh"}, "a head box, nor two joints"),
+    [({"measure": "pck-torso"}, "the skeleton names no torso"), ({"measure": "pckh"}, "the skeleton names no head"),
      ({"measure": "mm"}, "no millimetres")],
 )  # fmt: skip
 def test_a_measure_that_the_data_cannot_give_is_found_before_any_training(folder, changes, words):
