@@ -48,10 +48,8 @@ class AtRandom(Policy):
         looks = torch.from_numpy(observation.field("embedding")[0][places])
         known, subjects = torch.from_numpy(observation.state), observation.sources[0, places, 0]
         assert observation.asked is not None
-        deal, free = (
-            self.hands(Shown(subjects, observation.asked[subjects]), k, rng),
-            torch.ones(len(places), dtype=bool),
-        )
+        deal = self.hands(Shown(subjects, observation.asked[subjects]), k, rng)
+        free = torch.ones(len(places), dtype=torch.bool)
         taken: list[int] = []
         for m in range(min(k, len(places))):
             mine = torch.from_numpy(rng.permutation(np.flatnonzero(deal(m, free).numpy())))

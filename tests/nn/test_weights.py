@@ -1,3 +1,6 @@
+import shlex
+import subprocess
+import sys
 import urllib.error
 
 import pytest
@@ -109,14 +112,17 @@ def test_other_file_types_are_refused():
         load_backbone_weights(Small(), "model.pth")
 
 
-def test_a_pickle_is_not_opened_and_how_to_turn_it_is_said(tmp_path):
-    torch.save(Small().state_dict(), tmp_path / "mine.pth")
-    with pytest.raises(QueristError, match=r"mine\.pth is a pickle.*\n.*save_file") as told:
-        load_model(Small(), tmp_path / "mine.pth")
-    command = told.value.fix.split('"')[1]
-    exec(command)
+@pytest.mark.parametrize("name", ["mine", "it's $(touch ran) `touch ran` \"; x"])
+def test_a_pickle_is_not_opened_and_the_command_that_turns_it_works_with_any_name(tmp_path, name):
+    torch.save(Small().state_dict(), tmp_path / f"{name}.pth")
+    with pytest.raises(QueristError, match="is a pickle") as told:
+        load_model(Small(), tmp_path / f"{name}.pth")
+    command = next(line for line in told.value.fix.splitlines() if line.startswith("python -c"))
+    command = command.replace("python", shlex.quote(sys.executable), 1)
+    subprocess.run(["sh", "-c", command], check=True, cwd=tmp_path, timeout=300)
     fresh = Small()
-    load_model(fresh, tmp_path / "mine.safetensors")
+    load_model(fresh, tmp_path / f"{name}.safetensors")
+    assert not (tmp_path / "ran").exists()
 
 
 def test_a_damaged_file_is_named(tmp_path):

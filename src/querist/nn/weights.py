@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -141,14 +142,22 @@ def _read(path: Path) -> dict[str, Tensor]:
     if path.suffix in _PICKLES and path.is_file():
         raise QueristError(
             f"weights file {path} is a pickle, which may run any code, and is not opened",
-            'if you trust it: python -c "import torch, safetensors.torch as s; '
-            f's.save_file(torch.load({str(path)!r}, weights_only=True), {str(path.with_suffix(".safetensors"))!r})"; '
-            "of a checkpoint that holds more than weights: torch.load(...)['state_dict'], or what it calls them",
+            f"if you trust it, turn it into safetensors:\n{shlex.join(_turning(path))}\n"
+            "where the weights stand under a key of the file, such as state_dict, put [KEY] behind the loading",
         )
     try:
         return safetensors_torch.load_file(path)
     except (OSError, SafetensorError) as error:
         raise QueristError(f"cannot read weights file {path}: {error}", "check the path and the file") from error
+
+
+def _turning(pickle: Path) -> list[str]:
+    """The command that turns a file of weights only; names are arguments, so that no name can be read as code."""
+    code = (
+        "import sys, torch, safetensors.torch as s; "
+        "s.save_file(torch.load(sys.argv[1], map_location='cpu', weights_only=True), sys.argv[2])"
+    )
+    return ["python", "-c", code, str(pickle), str(pickle.with_suffix(".safetensors"))]
 
 
 def _check_fit(own: Mapping[str, Tensor], state: Mapping[str, Tensor], what: str, optional: Sequence[str]) -> None:

@@ -98,14 +98,13 @@ class MatalPolicy(Policy):
             return {}
         present = game.task.snapshot()
         team = self._built(INITIAL if any(name.startswith(INITIAL) for name in self.card.tensors) else TEAM)
-        log = {"retrained": 0.0}
         try:
             with tempfile.TemporaryDirectory() as folder:
                 stage = self.rehearse(game, Path(folder), self.settings)
                 eyes = self.own_featuriser(stage.task)
                 log = retrained(team, stage, eyes, self.settings, int(rng.integers(2**62)), self.card.control)
         except TooFewLabelsError:
-            return log
+            return {"retrained": 0.0}
         finally:
             game.task.restore(present)  # games may be played with the very task that is deployed
         self.team, self._trained_on = team, labelled
