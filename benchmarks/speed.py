@@ -3,7 +3,8 @@
 Usage: python benchmarks/speed.py [--quick] [--only NAME ...] [--out FILE]
 
 Every benchmark runs in a process of its own, so that its peak memory is its own. Writes a list of rows
-``{name, size, ours_s, reference, reference_s, ratio, peak_mb}`` and, beside it, the environment. Seconds are medians;
+``{name, size, ours_s, reference, reference_s, ratio, peak_mb}`` (and ``errors`` where ours is approximate) and, beside
+it, the environment. Seconds are medians;
 the ratio is the median of ours / reference in neighbouring runs; ``peak_mb`` is what ours needs beside its input, in
 MiB.
 """
@@ -75,7 +76,8 @@ def _measure(name: str, quick: bool, threads: int) -> dict[str, Any]:
     peak = extra_memory_mb(case.ours)  # first, while no buffer of the allocator is warm
     timing = asdict(compare(case, benchmark.repeats or REPEATS))
     ours, reference, ratio = timing["ours_s"], timing["reference_s"], timing["ratio"]
-    return {
+    errors = {"errors": case.errors()} if case.errors is not None else {}
+    return errors | {
         "name": name,
         "size": size,
         "ours_s": ours,

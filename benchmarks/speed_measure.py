@@ -25,6 +25,7 @@ class Case:
         overhead: the part of ``ours`` that does not grow with the units; timed beside it and subtracted.
         agree: says whether the two results are equal; checked before anything is timed.
         reference_units: how many the reference does, where all would take too long; None: as many as ours.
+        errors: how far off ours is where it is approximate, asked for after ``agree``; goes into the row.
     """
 
     ours: Callable[[], Any]
@@ -33,6 +34,7 @@ class Case:
     overhead: Callable[[], Any] | None = None
     agree: Callable[[Any, Any], bool] | None = None
     reference_units: float | None = None
+    errors: Callable[[], dict[str, Any]] | None = None
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 The large observation is timed on request only: python benchmarks/speed.py --only pose-millions
 """
 
+import json
 import math
 import shutil
 import sys
@@ -155,30 +156,36 @@ class Scene:
         """Poses, appearances and topologies."""
         return self.spaces.seen(self.task, [units], np.random.default_rng(0))[0]
 
-    def near_enough(self, *_: Any) -> bool:
-        """Whether a subsample of what is offered keeps the bounds; prints approximate beside exact values."""
-        offered = GlobalPool(SAMPLE).build(self.game, 0)
+    def errors(self) -> dict[str, Any]:
+        """Approximate beside exact values on a subsample of what is offered, and what they may be off by."""
+        offered, settings = GlobalPool(SAMPLE).build(self.game, 0), self.eyes.settings
         about, exact = (eyes.observe(self.game, offered, 0).state[:-1] for eyes in (self.eyes, self.exact))
-        print(f"  {offered.units.size} of the hands, {len(self.given)} labelled, approximate (exact):", file=sys.stderr)
-        words = ", ".join(f"{a:.4f} ({b:.4f})" for a, b in zip(about, exact, strict=True))
-        most = discrepancy_error(self.eyes.settings.frequencies)
         # The proven bound alone would let pass what says nothing: these values are a tenth of it. Terms spread by about
         # the value itself.
-        most = np.minimum(most, 5 * exact / np.sqrt(self.eyes.settings.frequencies))
-        print(f"  discrepancies {words}; may be off by {', '.join(f'{m:.4f}' for m in most)}", file=sys.stderr)
+        most = np.minimum(discrepancy_error(settings.frequencies), 5 * exact / np.sqrt(settings.frequencies))
         topology = self.seen(np.arange(min(20_000, self.images))).topology
         edges, columns = torch.from_numpy(self.eyes.calibration.edges), self.spaces.columns
-        few = topology[-self.eyes.settings.landmarks :]
+        few = topology[-settings.landmarks :]
         counted = [cosine_histograms(topology[:SAMPLE], others, columns, edges) for others in (few, topology)]
         off = (counted[0] - counted[1]).cumsum(dim=2).abs().amax(dim=2)
         bound = landmark_error(len(few))
-        within = float((off <= bound).float().mean())
-        print(
-            f"  shares of cosines against {len(topology)} hands: off by {float(off.median()):.4f} in the median, "
-            f"{float(off.max()):.4f} at most; {within:.1%} within {bound:.3f}, the bound of 95 %",
-            file=sys.stderr,
-        )
-        return bool((np.abs(about - exact) <= most).all()) and within >= 0.95
+        return {
+            "hands": offered.units.size,
+            "discrepancies": [round(float(value), 5) for value in about],
+            "exact": [round(float(value), 5) for value in exact],
+            "discrepancies_bound": [round(float(value), 5) for value in most],
+            "shares_median": round(float(off.median()), 4),
+            "shares_most": round(float(off.max()), 4),
+            "shares_bound": round(bound, 4),
+            "shares_within_bound": round(float((off <= bound).float().mean()), 4),
+        }
+
+    def near_enough(self, *_: Any) -> bool:
+        """Whether the approximations keep their bounds; prints them beside the exact values."""
+        found = self.errors()
+        print(f"  approximate and exact: {json.dumps(found)}", file=sys.stderr)
+        about, exact, most = (np.array(found[key]) for key in ("discrepancies", "exact", "discrepancies_bound"))
+        return bool((np.abs(about - exact) <= most).all()) and found["shares_within_bound"] >= 0.95
 
 
 def observation(quick: bool) -> tuple[str, Case]:
@@ -186,7 +193,9 @@ def observation(quick: bool) -> tuple[str, Case]:
     scene = Scene(4_000, 500, 500, 256) if quick else Scene(100_000)
     known = scene.seen(scene.given).topology
     _, looks, topology = scene.seen(np.arange(scene.images))
-    case = Case(scene.observe, lambda: _products(scene, known, looks, topology), agree=scene.near_enough)
+    case = Case(
+        scene.observe, lambda: _products(scene, known, looks, topology), agree=scene.near_enough, errors=scene.errors
+    )
     return f"{scene.images}x275, {len(known)} labelled, memory map", case
 
 
@@ -212,7 +221,8 @@ def millions(quick: bool) -> tuple[str, Case]:
         tables = (table for some in scene.blocks() for table in scene.task.describe(some, FIELDS, rng).values())
         return sum(float(table.sum()) for table in tables)
 
-    return f"{scene.images}x275, {LABELLED} labelled, memory map", Case(scene.observe, read, agree=scene.near_enough)
+    case = Case(scene.observe, read, agree=scene.near_enough, errors=scene.errors)
+    return f"{scene.images}x275, {LABELLED} labelled, memory map", case
 
 
 def team(quick: bool) -> tuple[str, Case]:

@@ -174,7 +174,11 @@ def test_what_matal_sees_is_read_from_files(monkeypatch, capsys):
     np.testing.assert_array_equal(seen.field("appearance")[0], scene.seen(units).looks)
     assert len(np.unique(scene.seen(np.arange(80)).poses.reshape(80, -1), axis=0)) == 80
     assert scene.near_enough()
-    assert "60 of the hands, 20 labelled" in capsys.readouterr().err
+    assert '"hands": 60' in capsys.readouterr().err
+    errors = scene.errors()
+    assert len(errors["discrepancies"]) == len(errors["exact"]) == 8
+    scene.errors = lambda: errors | {"discrepancies": [2 * value + 1 for value in errors["discrepancies"]]}
+    assert not scene.near_enough()
 
 
 def test_an_unknown_name_is_refused(monkeypatch, capsys):
