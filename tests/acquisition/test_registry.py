@@ -81,7 +81,8 @@ class Widest(Acquisition):
 def test_every_name_makes_a_strategy():
     assert names() == [
         "random", "strengthened_random", "entropy/global", "entropy/group", "margin/global", "margin/group",
-        "bald/global", "bald/group", "core_set/global", "core_set/group", "badge/global", "badge/group",
+        "bald/global", "bald/group", "core_set/global", "core_set/group",
+        "core_set_by_subject/global", "badge/global", "badge/group",
         "typiclust/global", "prob_cover/global", "transductive_design/global",
         "expected_influence/global", "expected_influence/group",
         "uncertain_gcn/global", "core_gcn/global", "mcd_cke/global", "learning_loss/global", "learning_loss/group",

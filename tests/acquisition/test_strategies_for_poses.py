@@ -10,8 +10,9 @@ from tiny_pose_task import GIVEN, POOL, TEST, tiny_task
 
 PLAN = Plan(seed=1, batch=2, marks=(4,), start=2, update=1, final=1)
 NAMES = (
-    "random", "strengthened_random", "core_set/global", "mcd_cke/global", "uncertain_gcn/global", "core_gcn/global",
-    "learning_loss/global", "learning_loss++/global", "egl++/global", "multi_peak_entropy/global",
+    "random", "strengthened_random", "core_set/global", "core_set_by_subject/global", "mcd_cke/global",
+    "uncertain_gcn/global", "core_gcn/global", "learning_loss/global", "learning_loss++/global", "egl++/global",
+    "multi_peak_entropy/global",
 )  # fmt: skip
 
 

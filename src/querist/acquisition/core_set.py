@@ -38,7 +38,7 @@ class CoreSet(Policy):
             for g in np.flatnonzero(free.any(axis=1)):
                 rows = np.flatnonzero(free[g])
                 offered = vectors[g] if len(rows) == len(free[g]) else vectors[g, torch.from_numpy(rows)]
-                picks, radii = _farthest(offered, min(k, len(rows)) if whole else 1, centres)
+                picks, radii = farthest(offered, min(k, len(rows)) if whole else 1, centres)
                 into = slice(turn, turn + len(picks))
                 indices[g, into], scores[g, into] = rows[picks], radii
                 free[g, rows[picks]] = False
@@ -46,7 +46,7 @@ class CoreSet(Policy):
         return Selection(indices, scores)
 
 
-def _farthest(offered: Tensor, k: int, centres: Tensor) -> tuple[np.ndarray, np.ndarray]:
+def farthest(offered: Tensor, k: int, centres: Tensor) -> tuple[np.ndarray, np.ndarray]:
     """Picks (k,) and their distances (k,); a pick that has nothing to be far from gets the largest of the others'."""
     picks, radii = (found.numpy() for found in k_centre_greedy(offered, k, centres=centres))
     known = radii[np.isfinite(radii)]

@@ -31,6 +31,7 @@ CLASSES = {
     "margin": "querist.acquisition.margin.Margin",
     "bald": "querist.acquisition.bald.Bald",
     "core_set": "querist.acquisition.core_set.CoreSet",
+    "core_set_by_subject": "querist.acquisition.core_set_by_subject.CoreSetBySubject",
     "badge": "querist.acquisition.badge.Badge",
     "typiclust": "querist.acquisition.typiclust.TypiClust",
     "prob_cover": "querist.acquisition.prob_cover.ProbCover",
@@ -56,7 +57,9 @@ PAIRS = {
 POSES = {"strengthened_random": "querist.acquisition.strengthened_random_poses.StrengthenedRandomPoses"}
 """Strategies for tasks with a skeleton, whose predictions have no classes; there these names come first."""
 FORMS = ("global", "group")
-GLOBAL_ONLY = ("typiclust", "prob_cover", "transductive_design", "uncertain_gcn", "core_gcn", "mcd_cke")
+GLOBAL_ONLY = (
+    "core_set_by_subject", "typiclust", "prob_cover", "transductive_design", "uncertain_gcn", "core_gcn", "mcd_cke",
+)  # fmt: skip
 """What their classes say in ``forms``, known here too: listing names must not import torch."""
 
 

@@ -174,7 +174,9 @@ def _check_fit(own: Mapping[str, Tensor], state: Mapping[str, Tensor], what: str
     kinds = {"missing": missing, "not in the model": excess, "of another shape": unequal}
     found = [f"{len(names)} {kind} ({_some(names)})" for kind, names in kinds.items() if names]
     if found:
-        raise QueristError(f"{what} cannot be loaded into the model: {'; '.join(found)}", "use weights of this very model")
+        raise QueristError(
+            f"{what} cannot be loaded into the model: {'; '.join(found)}", "use weights of this very model"
+        )
     broken = [name for name in own if name in state and not bool(torch.isfinite(state[name]).all())]
     if broken:
         raise QueristError(

@@ -7,11 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from querist.agents.matal.config import SOUND
-from querist.agents.matal.dealing import Shown, at_random, fewest_labels
 from querist.agents.matal.network import LayersQ, LineQ
 from querist.agents.matal.team import build_team, choose, contexts
 from querist.core.observation import Field, Schema
 from querist.errors import QueristError
+from querist.kernels.dealing import Shown, at_random
 from querist.nn.runtime import seeded
 
 S, F = 3, 5
@@ -214,28 +214,8 @@ def test_a_hand_holds_at_most_so_many(hand, held):
     deal, free = at_random(9, 3, hand, np.random.default_rng(5)), torch.ones(9, dtype=torch.bool)
     hands = torch.stack([deal(m, free) for m in range(3)])
     assert hands.sum(dim=1).tolist() == held
-    assert hands.sum(dim=0).max() == 1  # in one hand at most
     found = choose(a_team(), replace(SOUND, hand=hand), state(), candidates(9), 3, rng=np.random.default_rng(5)).places
     assert [bool(hands[m, place]) for m, place in enumerate(found)] == [True] * 3
-
-
-def test_subjects_with_the_fewest_labels_come_first():
-    """Subject 4 is known well, 9 a little, 7 and 8 not at all; of each a hand holds one image."""
-    subjects = np.array([4, 4, 4, 9, 9, 7, 7, 8])
-    people = Shown(subjects, np.array([5, 5, 5, 1, 1, 0, 0, 0]))
-    for seed in range(8):
-        free = torch.ones(8, dtype=torch.bool)
-        deal = fewest_labels(people, 2, np.random.default_rng(seed))
-        first = deal(0, free)
-        assert sorted(subjects[first.numpy()]) == [7, 8]
-        free[7] = False  # the one image of 8 is taken
-        assert sorted(subjects[deal(1, free).numpy()]) == [7, 9]
-        free[5] = False  # 7 now has one label, as 9 has
-        assert sorted(subjects[deal(2, free).numpy()]) == [7, 9]
-        free[6] = False
-        assert sorted(subjects[deal(3, free).numpy()]) == [4, 9]
-    everyone = fewest_labels(people, 0, np.random.default_rng(0))(0, torch.ones(8, dtype=torch.bool))
-    assert sorted(subjects[everyone.numpy()]) == [4, 7, 8, 9]
 
 
 def test_a_team_chooses_within_the_subjects_it_is_dealt():

@@ -7,7 +7,6 @@ import numpy as np
 from scipy.stats import rankdata
 
 from querist.agents.matal.config import Matal
-from querist.agents.matal.dealing import Shown
 from querist.agents.matal.team_dqn import TeamStep
 from querist.core.candidates import GlobalPool
 from querist.core.capabilities import EstimatesInfluence, KnowsTruth
@@ -17,6 +16,7 @@ from querist.core.reward import MetricGain
 from querist.core.split import Role
 from querist.core.step import Game, advance, offer
 from querist.errors import QueristError
+from querist.kernels.dealing import Shown
 
 Pick = Callable[[Observation, int, int], np.ndarray]
 """(what is seen, picks, step) -> (k,) places among the candidates of the one group."""

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from querist.agents.matal.config import Matal
-from querist.agents.matal.dealing import Hands, Shown, at_random, everything, fewest_labels
 from querist.agents.matal.network import LayersQ, LineQ, TeamQ
 from querist.core.observation import Schema
+from querist.kernels.dealing import Hands, Shown, at_random, everything, fewest_labels
 
 Draw = Callable[[int, Tensor], int | None]
 """(agent, who is left (n,) bool) -> the place of an image, or None where the agent shall choose."""

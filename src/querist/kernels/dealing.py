@@ -1,4 +1,4 @@
-"""Which candidates each agent of a team chooses from, where they are dealt out."""
+"""Which candidates each of several askers chooses from, where candidates are dealt out."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
