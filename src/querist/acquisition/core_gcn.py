@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from querist.acquisition.core_set import farthest
 from querist.acquisition.labelled_graph import tell_apart
 from querist.acquisition.whole_pool import WholePool
 from querist.errors import QueristError
-from querist.kernels.k_centre import k_centre_greedy
 
 
 class CoreGcn(WholePool):
@@ -36,6 +36,4 @@ class CoreGcn(WholePool):
         self, offered: Tensor, labelled: Tensor, classes: int, k: int, generator: torch.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
         seen, known = tell_apart(offered, labelled, generator, self._steps)
-        rows, radii = (found.numpy() for found in k_centre_greedy(seen.hidden, k, centres=known.hidden))
-        told = radii[np.isfinite(radii)]
-        return rows, np.where(np.isfinite(radii), radii, told.max(initial=0.0))
+        return farthest(seen.hidden, k, known.hidden)

@@ -19,6 +19,8 @@ Ranking = Literal["hinge", "share"]
 _WIDTH = 32
 _BATCH = 64
 _RATE = 1e-3
+_FLAT = 1e-6
+_LIMIT = 5.0  # deviations
 
 
 class LossPredictor(nn.Module):
@@ -26,20 +28,23 @@ class LossPredictor(nn.Module):
 
     Args:
         widths: how many numbers each depth has.
-        means: (d,) of all of them, and ``deviations``: what it sees is brought to mean 0 and deviation 1.
+        means: (d,) of all of them, and ``deviations``: what it sees is brought to mean 0 and deviation 1, and clamped.
+            Numbers that do not vary keep deviation 1: no weight of theirs was ever learned.
     """
 
     def __init__(self, widths: Sequence[int], means: Tensor, deviations: Tensor) -> None:
         super().__init__()
-        self._widths, self._means, self._deviations = list(widths), means, deviations.clamp_min(1e-6)
+        self._widths, self._means = list(widths), means
+        self._deviations = torch.where(deviations > _FLAT, deviations, 1.0)
         self.each = nn.ModuleList(nn.Linear(width, _WIDTH) for width in widths)
         self.last = nn.Linear(_WIDTH * len(self.each), 1)
 
     def forward(self, levels: Tensor) -> Tensor:
         """(n, d) -> (n,)."""
-        parts = ((levels - self._means) / self._deviations).split(self._widths, dim=1)
-        seen = [functional.relu(layer(part)) for layer, part in zip(self.each, parts, strict=True)]
-        return self.last(torch.cat(seen, dim=1))[:, 0]
+        seen = ((levels - self._means) / self._deviations).clamp(-_LIMIT, _LIMIT)
+        parts = seen.split(self._widths, dim=1)
+        hidden = [functional.relu(layer(part)) for layer, part in zip(self.each, parts, strict=True)]
+        return self.last(torch.cat(hidden, dim=1))[:, 0]
 
 
 def learn_losses(

@@ -7,13 +7,13 @@ as in ALGORITHMS 2.6.
 import numpy as np
 import torch
 
+from querist.acquisition.core_set import farthest
 from querist.core.featuriser import labelled_units, sources_of
 from querist.core.observation import Groups, Observation, Schema
 from querist.core.policy import Policy, Selection
 from querist.core.step import Featuriser, Game
 from querist.core.task import Task
 from querist.errors import QueristError
-from querist.kernels.k_centre import k_centre_greedy
 
 MEAN, SPREAD = "pose_mean", "pose_spread"
 """Fields of a task whose model predicts at random, such as a Bayesian DeepPrior: mean and standard deviation of every
@@ -71,9 +71,7 @@ class McdCke(Policy):
     def _select(self, observation: Observation, k: int, rng: np.random.Generator) -> Selection:
         places = np.flatnonzero(observation.groups.mask[0])
         rows = torch.from_numpy(observation.candidates[0, places])
-        picks, radii = k_centre_greedy(rows, min(k, len(places)), centres=torch.from_numpy(observation.state))
+        picks, radii = farthest(rows, min(k, len(places)), torch.from_numpy(observation.state))
         indices, scores = np.full((1, k), -1, dtype=np.int64), np.zeros((1, k))
-        why = radii.numpy()
-        indices[0, : len(picks)] = places[picks.numpy()]
-        scores[0, : len(picks)] = np.where(np.isfinite(why), why, why[np.isfinite(why)].max(initial=0.0))
+        indices[0, : len(picks)], scores[0, : len(picks)] = places[picks], radii
         return Selection(indices, scores)

@@ -18,8 +18,8 @@ class TransductiveDesign(WholePool):
 
     The sequential design of the paper, which is the criterion of Cohn (1996) for a process: what is dense, is far from
     all that is labelled, and is not like the picks before it. It needs no label and no class. The process is over
-    the model's embeddings, each number in deviations over the candidates, with a squared exponential kernel, whose
-    bandwidth is a multiple of the median distance of two candidates. Scores are the falls of the mean variance.
+    the model's embeddings, each number in deviations over candidates and labelled, with a squared exponential kernel,
+    whose bandwidth is a multiple of the median distance of two candidates. Scores are the falls of the mean variance.
 
     Args:
         noise: variance of what a label tells, where the process has variance 1.
@@ -44,7 +44,8 @@ class TransductiveDesign(WholePool):
     def pick(
         self, offered: Tensor, labelled: Tensor, classes: int, k: int, generator: torch.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
-        mean, deviation = offered.mean(dim=0), offered.std(dim=0, correction=0).clamp_min(_FLAT)
+        every = torch.cat([offered, labelled])
+        mean, deviation = every.mean(dim=0), every.std(dim=0, correction=0).clamp_min(_FLAT)
         rows, known = (offered - mean) / deviation, (labelled - mean) / deviation
         some = torch.randperm(len(rows), generator=generator)[: self._references]
         bandwidth = self._bandwidth * median_bandwidth(rows[some[:_PAIRED]]) ** 0.5 if len(rows) > 1 else 1.0

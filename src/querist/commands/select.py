@@ -74,7 +74,9 @@ def main(
     about = {"recipe": loaded.name, "strategy": name, "seed": seed} | ({"policy": card.hash} if card else {})
     path = write_batch(rows, Path(out), about)
     if len(rows) < shape.count:
-        say(f"Only {len(rows)} of {shape.count} units could be found: no more are left.", "yellow")
+        most = chosen.candidates.per_group(shape.count) * len(seen.groups.units)
+        why = f"{name} asks for {most} at a time" if len(rows) == most else "no more are left"
+        say(f"Only {len(rows)} of {shape.count} units could be found: {why}.", "yellow")
     say(f"{len(rows)} units in {path} and {path.with_suffix('.csv')}")
     return path
 

@@ -1,11 +1,12 @@
 import dataclasses
+import inspect
 
 import numpy as np
 import pytest
 import torch
 
 from querist.acquisition.registry import GroupForm
-from querist.agents.matal import agent, retraining
+from querist.agents.matal import agent, learner, retraining
 from querist.agents.matal.agent import AGENT
 from querist.agents.matal.config import settings
 from querist.agents.matal.learner import Learner
@@ -21,6 +22,7 @@ from querist.core.plan import Parts, Plan
 from querist.core.pool import ColumnarPool
 from querist.core.problem import Setup
 from querist.core.rehearsal import halved
+from querist.core.split import Role
 from querist.errors import QueristError
 from querist.nn.halved import from_tensors
 from querist.recipes.learned import from_card
@@ -35,8 +37,8 @@ def a_card(folder, profile="sound", changes=None, seed=1, **rest):
     return AGENT.train(profile, CHANGES[profile] | (changes or {}), poses_stage(folder, partitioned), seed, **rest)
 
 
-def deployed(folder, card):
-    task, policy = ToyPoses(), MatalPolicy(card)
+def deployed(folder, card, task=None):
+    task, policy = task or ToyPoses(), MatalPolicy(card)
     policy.check(task)
     candidates, eyes = policy.own_candidates(card.profile, 3), policy.own_featuriser(task)
     parts = Parts(task.pool, poses_split(), task, policy, candidates, eyes, SimulatedOracle(task))
@@ -74,10 +76,11 @@ def test_the_other_teams_of_the_ablation_play_too(tmp_path, team):
     assert sum(event.kind == "step" for event in events) == (12 if team == "single" else 4)
 
 
-def test_a_team_paid_image_by_image(tmp_path):
-    card = a_card(tmp_path / "games", changes={"reward": "influence", "check_games": 1})
-    assert len(card.curve) == 5
-    assert len(deployed(tmp_path / "run", card)[0]) == 12
+def test_what_pays_decides_what_is_learned(tmp_path):
+    paid = [a_card(tmp_path / reward, changes={"reward": reward}) for reward in ("influence", "metric")]
+    slopes = [MatalPolicy(card).team.slope.detach().numpy() for card in paid]
+    assert not np.array_equal(*slopes)
+    assert len(deployed(tmp_path / "run", paid[0])[0]) == 12
 
 
 def test_updates_after_each_step(tmp_path):
@@ -232,6 +235,71 @@ def test_the_team_is_trained_again_when_the_labels_have_doubled(tmp_path):
     untrained = a_card(tmp_path / "control", control="untrained")
     _, policy, _ = doubling(tmp_path / "again", untrained)
     assert policy.snapshot() == {}
+
+
+def shared_subjects():
+    """Sixty images of nine subjects, which are in the pool and in the starting set."""
+    images, task = np.arange(60), ToyPoses()
+    subjects = np.where(images < 54, images**2 % 13, 20 + images)  # 0 to 12 in uneven shares; the test set's own
+    task.pool = ColumnarPool([f"i{i:04d}" for i in images], subjects=subjects)
+    return task
+
+
+def counts(subjects, images):
+    return {s: int((subjects[images] == s).sum()) for s in np.unique(subjects)}
+
+
+def test_a_deployment_asks_about_subjects_with_the_fewest_labels(tmp_path):
+    """While two subjects have fewer labels, those of the start counted, nobody else is asked about."""
+    card, task = a_card(tmp_path / "games", changes={"hand": 2}), shared_subjects()
+    asked, _ = deployed(tmp_path / "run", card, task)
+    subjects, free = task.pool.source_subjects, set(poses_split().sources(Role.POOL).tolist())
+    known = counts(subjects, poses_split().sources(Role.START))
+    assert len({known[subjects[i]] for i in free}) > 2
+    for image in asked:
+        fewer = {subjects[i] for i in free if known[subjects[i]] < known[subjects[image]]}
+        assert len(fewer) < 2
+        free.remove(image)
+        known[subjects[image]] += 1
+
+
+def test_games_deal_by_subjects_and_count_what_they_begin_with(tmp_path, monkeypatch):
+    seen = []
+
+    def noted(*given, **named):
+        seen.append(inspect.signature(choose).bind(*given, **named).arguments["shown"])
+        return choose(*given, **named)
+
+    monkeypatch.setattr(learner, "choose", noted)
+    task = shared_subjects()
+    stage = poses_stage(tmp_path / "games", partitioned, task)
+    AGENT.train("sound", CHANGES["sound"] | {"hand": 2}, stage, 1)
+    subjects = task.pool.source_subjects
+    begun = [counts(subjects, scene.inner.sources(Role.START)) for scene in stage.scenes]
+    firsts = seen[:: CHANGES["sound"]["steps"]]
+    assert firsts
+    for shown in firsts:
+        named = np.unique(subjects)[shown.subjects]
+        assert any([begin[s] for s in named] == shown.labels.tolist() for begin in begun)
+    assert max(max(shown.labels) for shown in firsts) > 1
+
+
+@pytest.mark.parametrize("changes", [{}, {"steps": 4}])  # trained again; and too little is labelled for games
+def test_the_deployed_model_is_as_it_was_after_a_team_was_trained_again(tmp_path, monkeypatch, changes):
+    card = a_card(tmp_path / "games")
+    models, learn = [], MatalPolicy.learn
+
+    def noted(self, game, *rest, **named):
+        before = game.task.snapshot()["weights"]
+        log = learn(self, game, *rest, **named)
+        models.append((log, before, game.task.snapshot()["weights"]))
+        return log
+
+    monkeypatch.setattr(MatalPolicy, "learn", noted)
+    doubling(tmp_path / "run", dataclasses.replace(card, settings={**card.settings, **changes}))
+    assert any("retrained" in log for log, _, _ in models)
+    for _, before, after in models:
+        np.testing.assert_array_equal(before, after)
 
 
 @pytest.mark.parametrize("profile", ["sound", "faithful"])

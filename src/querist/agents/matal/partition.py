@@ -42,10 +42,13 @@ def partitioned(
     first = round(len(others) * labelled / (1 - rewards))
     if not measured.any() or not 1 <= first < len(others):
         shown = len(np.unique(pool.source_subjects[start]))
+        other = "label 10 or more for the start (problem.start)"
+        if apart and 2 * shown < len(start):
+            other = "label images of more subjects, or let the reward set show the same ones (reward_set: any)"
         raise QueristError(
             f"{len(start)} labelled images of {shown} subjects cannot be divided into reward set, pool and labelled "
             "set",
-            "label 10 or more for the start (problem.start)",
+            other,
         )
     roles = np.full(len(split.roles), Role.UNUSED, dtype=np.int8)
     roles[split.sources(Role.STATE)] = Role.STATE

@@ -114,10 +114,13 @@ def _check_places(found: Listing, rows: np.ndarray, joints: np.ndarray, size: in
 
 
 def _check_marks(found: Listing, rows: np.ndarray) -> None:
-    """No joint is at (0, 0), or at one and the same place outside, in several images: that is how some say unknown."""
+    """No joint is at (0, 0), or at one and the same place beyond the corner, in several images: so some say unknown.
+
+    A limb that is cut off may lie beyond one edge, and at whole pixels twice at the same place.
+    """
     for joint, name in enumerate(found.skeleton.names):
         places = found.joints[rows, joint]
-        odd = rows[(places == 0).all(axis=1) | (places < 0).any(axis=1)]
+        odd = rows[(places == 0).all(axis=1) | (places < 0).all(axis=1)]
         same, count = np.unique(found.joints[odd, joint], axis=0, return_counts=True)
         if len(same) and count.max() > 1:
             mark = same[count.argmax()]
