@@ -26,3 +26,14 @@ def test_it_learns_how_much_worse_and_not_only_which():
         gaps[ranking] = float(found[0] - found[1])
     assert gaps["share"] == pytest.approx(np.log(9), abs=0.05)
     assert 1 <= gaps["hinge"] < 1.5
+
+
+def test_a_number_that_never_varied_decides_nothing():
+    """Its weights had no gradient; a hundredth of it must not outweigh what was learned."""
+    generator = torch.Generator().manual_seed(0)
+    levels = torch.cat([torch.rand(100, 1, generator=generator), torch.zeros(100, 1)], dim=1)
+    losses = levels[:, 0] + 0.1
+    module = learn_losses(levels, losses, (2,), "share", 400, generator)
+    offered = torch.tensor([[0.1, 0.0], [0.1, 0.01], [0.9, 0.0], [0.9, 0.01]])
+    told = module(offered).detach()
+    assert told[:2].max() < told[2:].min()

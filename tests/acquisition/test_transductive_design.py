@@ -28,6 +28,13 @@ def test_numbers_of_any_scale_count_alike():
     assert each[0] == each[1]
 
 
+@pytest.mark.parametrize("apart", [0.0, 1e-4])
+def test_a_number_in_which_candidates_do_not_differ_hides_no_label(apart):
+    """In deviations of the candidates alone, labelled images that differ by 1e-4 would be images of another world."""
+    seen = embedded([[*[a] * 20, 0.0] for a in HEAPS], [[*[b] * 20, apart] for b in (0.15, 0.1)])
+    assert choose(TransductiveDesign(bandwidth=0.6), seen, 1).indices[0, 0] in (4, 5)
+
+
 def test_candidates_that_are_all_the_same_can_be_asked():
     found = choose(TransductiveDesign(), embedded([1.0, 1.0, 1.0]), 2)
     assert sorted(found.indices[0].tolist()) == [0, 1]

@@ -62,6 +62,14 @@ def test_too_few_labels_make_no_partition():
         partitioned(Split(np.full(4, Role.START, np.int8)), pool, 0)
 
 
+def test_more_labels_of_one_recording_are_not_advised():
+    pool = ColumnarPool([f"i{i}" for i in range(40)], subjects=np.zeros(40, dtype=np.int64))
+    with pytest.raises(
+        QueristError, match=r"40 labelled images of 1 subjects .*\n  fix: label images of more subjects"
+    ):
+        partitioned(Split(np.full(40, Role.START, np.int8)), pool, 0)
+
+
 # Exploration ----------------------------------------------------------------------------------------------------------
 
 

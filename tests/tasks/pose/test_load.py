@@ -147,6 +147,8 @@ def test_marks_of_unknown_joints_are_no_places(root, cache, mark):
     with pytest.raises(QueristError, match=knee) as told:
         load(read_folder(root), 8, cache=cache)
     assert "null" in told.value.fix
+    write(root, [f | {"joints": [[3, 2], [-3, 5]]} for f in FRAMES])
+    load(read_folder(root), 8, cache=cache)  # a limb that is cut off by one edge
 
 
 def test_an_image_and_its_joints_are_turned_as_viewers_show_it(root, cache):
