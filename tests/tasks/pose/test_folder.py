@@ -73,6 +73,9 @@ def test_several_people_in_one_image_have_boxes_and_stay_together(root):
     assert found.boxes[:, 0].tolist() == [0, 4, 0]
     assert found.joints[1].tolist() == [[5, 2], [6, 4]]
     assert found.subjects[0] == found.subjects[1] != found.subjects[2]
+    anna, ben = {"subject": "anna"}, {"subject": "ben"}
+    found = read_folder(write(root, first | anna, second | ben, {"path": "three.png"} | ben))
+    assert len(set(found.subjects)) == 1  # ben's other image would show whom anna's shows
     for second in ({"box": [0, 0, 4, 6]}, {}, {"box": [4, 0, 4, 6], "split": "test"}):
         with pytest.raises(QueristError, match=r"frames\[1\]: a/one was listed at .*frames\[0\] already"):
             read_folder(write(root, first, {"path": "a/one.png", **second}))

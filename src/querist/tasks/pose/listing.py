@@ -6,6 +6,8 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from querist.errors import QueristError
 from querist.nn.folders import check_inside
@@ -30,7 +32,7 @@ class Frame:
         box: left, top, width and height in pixels of the file around the person; None is the whole image.
         head: diagonal of the box of the head, in pixels of the file.
         centre: (3,) pixel and depth in mm that a hand is cut out around; None is the mean of its joints.
-        subject: what a split must keep together; None is the frame itself.
+        subject: what a split must keep together; None is the frame itself. Those of one image stay together, too.
     """
 
     split: str
@@ -123,19 +125,34 @@ def listing(
     visible = np.zeros(joints.shape[:2], dtype=bool)
     boxes, heads = np.full((len(frames), 4), np.nan), np.full(len(frames), np.nan)
     centres = np.full((len(frames), 3), np.nan)
-    numbers: dict[tuple[str | None, str], int] = {}
-    subjects = np.empty(len(frames), dtype=np.int64)
     for i, frame in enumerate(frames):
         joints[i], visible[i] = _joints(frame, skeleton, size)
         boxes[i], heads[i] = _box(frame), _head(frame)
         if depth is not None:
             centres[i] = _centre(frame, joints[i])
-        key = (frame.subject, "" if frame.subject is not None else names[i])
-        subjects[i] = numbers.setdefault(key, len(numbers))
+    subjects = _subjects(frames)
     images, split_of = tuple(frame.image for frame in frames), np.array([frame.split for frame in frames])
     return Listing(
         layout, root, skeleton, names, images, joints, visible, split_of, boxes, heads, centres, subjects, depth
     )
+
+
+def _subjects(frames: Sequence[Frame]) -> np.ndarray:
+    """(n,) numbers by first appearance; subjects of whom one image shows several are one, or it would be split."""
+    people: dict[tuple[str | None, int], int] = {}
+    photographs: dict[Path, int] = {}
+    shown = np.array(
+        [
+            (
+                people.setdefault((f.subject, i if f.subject is None else -1), len(people)),
+                photographs.setdefault(f.image, len(photographs)),
+            )
+            for i, f in enumerate(frames)
+        ]
+    )
+    n = len(people) + len(photographs)
+    links = coo_array((np.ones(len(shown)), (shown[:, 0], len(people) + shown[:, 1])), shape=(n, n))
+    return connected_components(links, directed=False)[1][shown[:, 0]].astype(np.int64)
 
 
 def _place(root: Path, frame: Frame) -> int:
