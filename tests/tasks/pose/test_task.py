@@ -211,7 +211,8 @@ def test_units_may_come_twice_and_in_any_order():
     task = tiny_task()
     found = task.describe(np.array([9, 4, 9]), ("pose",), rng())["pose"]
     np.testing.assert_array_equal(found[0], found[2])
-    np.testing.assert_array_equal(found[1:2], task.describe(np.array([4]), ("pose",), rng())["pose"])
+    # In a batch of another size sums may be ordered otherwise, in the last bit.
+    np.testing.assert_allclose(found[1:2], task.describe(np.array([4]), ("pose",), rng())["pose"], rtol=1e-5)
     empty = task.describe(np.zeros(0, dtype=np.int64), tuple(task.fields), rng())
     assert {name: table.shape for name, table in empty.items()} == {n: (0, *f.shape) for n, f in task.fields.items()}
 
@@ -312,7 +313,7 @@ def test_a_checkpoint_of_another_model_is_refused(tmp_path):
     fresh.load(tmp_path / "own.safetensors")
     np.testing.assert_array_equal(fresh.embed(POOL), task.embed(POOL))
     save_model(TinyMaps(width=4), tmp_path / "other.safetensors")
-    with pytest.raises(QueristError, match="do not fit"):
+    with pytest.raises(QueristError, match="cannot be loaded into the model"):
         task.load(tmp_path / "other.safetensors")
     with pytest.raises(QueristError, match="snapshot does not fit"):
         task.restore(tiny_task(model=TinyMaps(width=4)).snapshot())

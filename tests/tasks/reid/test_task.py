@@ -310,7 +310,7 @@ def test_it_can_what_it_says():
 def test_a_checkpoint_of_another_model_is_refused(tmp_path):
     task = tiny_task()
     save_model(TinyEmbedder(4), tmp_path / "other.safetensors")
-    with pytest.raises(QueristError, match="do not fit"):
+    with pytest.raises(QueristError, match="cannot be loaded into the model"):
         task.load(tmp_path / "other.safetensors")
     with pytest.raises(QueristError, match="snapshot does not fit"):
         task.restore(tiny_task(model=TinyEmbedder(4)).snapshot())
