@@ -8,6 +8,7 @@ import torch
 import yaml
 from PIL import Image
 
+from querist.commands.select import _say_of_fewer
 from querist.core.card import PolicyCard
 from querist.demo.scenes import write_scenes
 from slow.segmentation import SplitNet, TinyNet, write_weights
@@ -87,11 +88,20 @@ def test_boxes_are_in_the_pixels_of_the_file_and_masks_are_not_needed(querist, p
     assert said.code == 0, said.err
     rows = {row["unit"]: row for row in batch(out.with_suffix(".json"))}
     assert len(rows) == 6 * 6
-    assert "Only 36 of 1000 units could be found" in said.flat
+    assert "Only 36 of 1000 units could be found: no more are left." in said.flat
     # 32 x 48 for the model, 64 x 96 in the file: a region of 16 x 16 covers 32 x 32 there
     row = rows["train/drive0000_03@r1c2"]
     assert row["box"] == [64, 32, 32, 32]
     assert row["image"] == str(pool / "images" / "train" / "drive0000_03.png")
+
+
+def test_a_small_batch_is_told_why(capsys):
+    _say_of_fewer(1, 5, "matal/faithful+team=single", most=1)
+    _say_of_fewer(0, 5, "matal/faithful+team=single", most=1)
+    assert capsys.readouterr().out.splitlines() == [
+        "Only 1 of 5 units could be found: matal/faithful+team=single asks for 1 at a time.",
+        "Only 0 of 5 units could be found: no more are left.",
+    ]
 
 
 def test_json_and_csv_say_the_same(querist, pool, played, tmp_path):

@@ -74,15 +74,14 @@ def main(
     about = {"recipe": loaded.name, "strategy": name, "seed": seed} | ({"policy": card.hash} if card else {})
     path = write_batch(rows, Path(out), about)
     if len(rows) < shape.count:
-        _say_of_fewer(len(rows), shape.count, chosen, len(seen.groups.units))
+        _say_of_fewer(len(rows), shape.count, name, chosen.candidates.per_group(shape.count) * len(seen.groups.units))
     say(f"{len(rows)} units in {path} and {path.with_suffix('.csv')}")
     return path
 
 
-def _say_of_fewer(found: int, count: int, chosen: Strategy, groups: int) -> None:
-    """Why a batch is smaller than it was to be: what chooses takes no more at a time, or nothing is left."""
-    most = chosen.candidates.per_group(count) * groups
-    why = f"{chosen.name} asks for {most} at a time" if found == most else "no more are left"
+def _say_of_fewer(found: int, count: int, name: str, most: int) -> None:
+    """Why a batch is smaller than it was to be: the strategy takes ``most`` at a time, or nothing is left."""
+    why = f"{name} asks for {most} at a time" if found == most else "no more are left"
     say(f"Only {found} of {count} units could be found: {why}.", "yellow")
 
 
