@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from querist.core.answers import Labels
-from querist.core.featuriser import EmbeddingFeaturiser, FieldFeaturiser, labelled_units
+from querist.core.featuriser import EmbeddingFeaturiser, FieldFeaturiser, labelled_answers, labelled_units
 from querist.core.observation import Groups
 from querist.core.pool import PairPool
 from querist.errors import QueristError
@@ -134,3 +134,24 @@ def test_the_units_of_whole_sources_need_a_pool_that_lists_them():
         labelled_units(game)
     view.labels = lambda: labels([1])
     assert labelled_units(game).tolist() == [1]
+
+
+def test_answers_stand_in_the_order_of_the_units():
+    """Answers bought are told as they came (zeros here); those of source 2, which was given, are the task's own."""
+    task = ToyTask()
+    game = SimpleNamespace(view=SimpleNamespace(labels=lambda: labels([7, 1], [2])), pool=task.pool, task=task)
+    units, answers = labelled_answers(game)
+    x, y = task.x.ravel(), task.y.ravel()
+    assert units.tolist() == [7, 1, 8, 9, 10, 11]
+    np.testing.assert_array_equal(answers, [[0, 0], [0, 0], *([x[u], y[u]] for u in (8, 9, 10, 11))])
+
+
+def test_a_starting_set_whose_labels_nobody_shows():
+    task = ToyTask()
+    view = SimpleNamespace(labels=lambda: labels([7], [2]))
+    game = SimpleNamespace(view=view, pool=task.pool, task=object())
+    with pytest.raises(QueristError, match="object cannot show the labels of its starting set") as raised:
+        labelled_answers(game, "set labelled_side: estimated")
+    assert raised.value.fix == "give it truth(units), or set labelled_side: estimated"
+    view.labels = lambda: labels([7])
+    assert labelled_answers(game)[0].tolist() == [7]  # nothing was given: nobody is asked

@@ -5,10 +5,9 @@ from typing import Literal, get_args
 import numpy as np
 import torch
 
-from querist.acquisition.labelled import labelled_answers
 from querist.core.candidates import Candidates, GlobalPool
 from querist.core.capabilities import Embeds, ExpectsGradients, Scope
-from querist.core.featuriser import labelled_units, sources_of
+from querist.core.featuriser import labelled_answers, labelled_units, sources_of
 from querist.core.observation import Field, Groups, Observation, Schema
 from querist.core.policy import Acquisition
 from querist.core.step import Featuriser, Game

@@ -3,10 +3,9 @@
 import numpy as np
 import torch
 
-from querist.acquisition.labelled import labelled_answers
 from querist.acquisition.loss_prediction import Ranking, learn_losses
 from querist.core.capabilities import TellsLosses
-from querist.core.featuriser import sources_of
+from querist.core.featuriser import labelled_answers, sources_of
 from querist.core.observation import Field, Groups, Observation, Schema
 from querist.core.policy import Acquisition
 from querist.core.step import Featuriser, Game

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from querist.core.capabilities import Embeds
+from querist.core.capabilities import Embeds, KnowsTruth
 from querist.core.observation import Field, Groups, Observation, Schema
 from querist.core.pool import ColumnarPool
 from querist.core.step import Featuriser, Game
@@ -97,6 +97,30 @@ def labelled_units(game: Game) -> np.ndarray:
             "begin without a starting set, or choose a strategy that does not compare with what is labelled",
         )
     return np.concatenate([labels.units, game.pool.units_of(labels.given)])
+
+
+def labelled_answers(
+    game: Game, otherwise: str = "begin without a starting set"
+) -> tuple[np.ndarray, Sequence[np.ndarray]]:
+    """The m labelled units, in the order of :func:`labelled_units`, and their answers.
+
+    Args:
+        game: whose labels are meant.
+        otherwise: for the error, what else helps than a task that shows the labels of its starting set.
+
+    Raises:
+        QueristError: a starting set was given, and the task cannot show its labels.
+    """
+    units, labels = labelled_units(game), game.view.labels()
+    given = units[len(labels.units) :]
+    if not len(given):
+        return units, labels.answers
+    if not isinstance(game.task, KnowsTruth):
+        raise QueristError(
+            f"{type(game.task).__name__} cannot show the labels of its starting set",
+            f"give it truth(units), or {otherwise}",
+        )
+    return units, [*labels.answers, *game.task.truth(given)]
 
 
 def sources_of(game: Game, groups: Groups) -> np.ndarray:

@@ -17,12 +17,12 @@ from querist.agents.matal.config import Matal
 from querist.agents.matal.familiarity import WIDEST, Familiarity
 from querist.agents.matal.spaces import APPEARANCE, Calibration, Seen, Spaces
 from querist.core import rng
-from querist.core.capabilities import HasSkeleton, KnowsTruth
-from querist.core.featuriser import by_subject, labelled_units
+from querist.core.capabilities import HasSkeleton
+from querist.core.featuriser import by_subject, labelled_answers, labelled_units
 from querist.core.observation import Field, Groups, Observation, Schema
 from querist.core.step import Featuriser, Game
 from querist.core.task import Task
-from querist.errors import QueristError, UnlabelledError
+from querist.errors import UnlabelledError
 from querist.kernels.cosines import cosine_histograms, largest_cosines
 from querist.kernels.mmd import discrepancy
 from querist.kernels.random_features import (
@@ -112,7 +112,7 @@ class MatalFeaturiser(Featuriser):
         itself[chosen] = np.arange(len(chosen))
         known = L.topology
         if self.settings.labelled_side == "truth":
-            known = self.spaces.topology(self._truth(game, labelled, L.poses))
+            known = self.spaces.topology(self._truth(game, L.poses))
         gaps, shown = self._gaps(L), game.pool.subjects(offered)[:, 0]
         familiarity = Familiarity(L.looks, game.pool.subjects(labelled)[:, 0]) if self._sees("familiarity") else None
         later = ((some, self.spaces.seen(game.task, [offered[some]], stream)[0]) for some in others)
@@ -171,20 +171,11 @@ class MatalFeaturiser(Featuriser):
             return _ExactGaps(labelled, self.spaces.columns, self.calibration.bandwidths)
         return _NearGaps(labelled, self.spaces.columns, self._frequencies)
 
-    def _truth(self, game: Game, labelled: np.ndarray, estimated: np.ndarray) -> np.ndarray:
+    def _truth(self, game: Game, estimated: np.ndarray) -> np.ndarray:
         """(n, J, D) of what is labelled: what was bought in the order of the answers, then what was given."""
-        labels, task = game.view.labels(), game.task
-        answers: Sequence[np.ndarray] = labels.answers
-        given = labelled[len(labels.units) :]
-        if len(given):
-            if not isinstance(task, KnowsTruth):
-                raise QueristError(
-                    f"{type(task).__name__} cannot show the labels of its starting set",
-                    "give it truth(units), or set labelled_side: estimated",
-                )
-            answers = [*answers, *task.truth(given)]
-        assert isinstance(task, HasSkeleton), "Spaces has checked it"
-        return self.spaces.known(task.joints(labelled, answers), estimated)
+        labelled, answers = labelled_answers(game, "set labelled_side: estimated")
+        assert isinstance(game.task, HasSkeleton), "Spaces has checked it"
+        return self.spaces.known(game.task.joints(labelled, answers), estimated)
 
 
 class _Gaps(ABC):
