@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from querist.compare import statistics
 
@@ -155,9 +156,16 @@ def test_bootstrap_interval_covers_about_95_percent_with_eight_seeds():
     assert 0.90 <= hits / 300 <= 0.985  # the plain percentile interval covers 0.88
 
 
-def test_student_quantiles_against_tables():
-    for freedom, t in ((1, 12.706), (2, 4.303), (7, 2.365), (30, 2.042)):
-        assert statistics._student_quantile(0.975, freedom) == pytest.approx(t, rel=1e-3)
+def test_welch_by_hand_and_by_scipy():
+    # 4/2 + 1/1 = 3 squared over 2^2/1 + 1^2/2: two degrees of freedom; t = 3 / sqrt(3).
+    error, p = statistics.welch(3.0, (2.0, np.sqrt(3.0)), (2, 3))
+    assert error == pytest.approx(np.sqrt(3.0))
+    assert p == pytest.approx(stats.ttest_ind_from_stats(3.0, 2.0, 2, 0.0, np.sqrt(3.0), 3, equal_var=False).pvalue)
+    ours, theirs = [22.5, 22.6, 22.8], [22.9, 22.7, 23.2]
+    d, spreads = np.mean(theirs) - np.mean(ours), [np.std(x, ddof=1) for x in (ours, theirs)]
+    assert statistics.welch(d, spreads, [3, 3])[1] == pytest.approx(
+        stats.ttest_ind(theirs, ours, equal_var=False).pvalue
+    )
 
 
 def test_paired_differences_use_common_seeds_and_favour_a():

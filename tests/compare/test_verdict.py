@@ -232,6 +232,31 @@ def test_controls_of_a_single_policy_are_told_once_whoever_beats_them(untrained,
     assert [s for s in sentences if "for a single policy" in s] == ([told] if told else [])
 
 
+@pytest.mark.parametrize(
+    ("spread", "told"),
+    [
+        (0.5, "0.58 (p = 0.012): clear of what trainings differ by."),  # root of (0.25 + 0.75) / 3
+        (3.0, "1.80 (p = 0.22): not clear of what trainings differ by."),  # root of (9 + 0.75) / 3
+    ],
+)
+def test_a_lead_is_held_against_what_trainings_differ_by(spread, told):
+    _, summary = judge(ralis__sound=3 + NOISE[::-1], **LEARNED)
+    for name, sd in {"ralis/sound": spread, "ralis/untrained": np.sqrt(0.75), "ralis/shuffled": None}.items():
+        summary["strategies"][name] |= {"policies": 3 if sd else 1, "policy_spread": sd}
+    between = [s for s in decide(summary)["sentences"] if s.startswith("Between trainings")]
+    start = "Between trainings (3 of ralis/sound, 3 of ralis/untrained) the lead has a standard error of "
+    assert between == [start + told]
+    summary["strategies"]["ralis/untrained"]["policy_spread"] = None
+    assert "Between trainings" not in text(decide(summary))
+
+
+def test_nothing_is_said_of_trainings_where_a_control_is_not_beaten():
+    _, summary = judge(ralis__sound=NOISE[::-1], **LEARNED)
+    for name in ("ralis/sound", "ralis/untrained"):
+        summary["strategies"][name] |= {"policies": 3, "policy_spread": 0.1}
+    assert "Between trainings" not in text(decide(summary))
+
+
 def test_six_seeds_are_too_few_for_a_corrected_family_and_that_is_said():
     few = {name: np.full(6, gain) + NOISE[:6] for name, gain in LEARNED.items()}
     verdict, _ = judge(ralis__sound=3 + NOISE[2:], **few)

@@ -8,7 +8,7 @@ from typing import Any
 
 from querist.compare.cells import Lesson, refuse_leak
 from querist.compare.comparisons import learned
-from querist.compare.verdict import whether_it_learned
+from querist.compare.learning import whether_it_learned
 from querist.core.card import CARD, PolicyCard
 from querist.core.problem import Problem, Setup
 from querist.errors import QueristError

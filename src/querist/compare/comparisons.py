@@ -13,6 +13,7 @@ from querist.recipes.strategy_names import parse
 RANDOM, STRENGTHENED = "random", "strengthened_random"
 CEILINGS = ("true_gain",)  # they look at answers that nobody has: how far one could get, and no strategies
 CONTROLS = ("untrained", "shuffled")  # what a learned policy must beat to have learned anything
+ALPHA = 0.05
 FAMILY = 2 + len(CONTROLS)  # tests of a learned strategy, fixed beforehand: random, strengthened random, its controls
 
 
@@ -43,6 +44,18 @@ def all_tests(
             tests += [test] if test is not None else []
     _correct_for_looking_at_all([t for t in tests if t["b"] == RANDOM and not ceiling(t["a"])], strategies, larger)
     return tests
+
+
+def beats(test: Mapping[str, Any]) -> bool:
+    """Whether `a` beats `b` by interval, by test and by every correction that applies."""
+    corrected = [p for p in (test["p"], test["p_holm"], test["p_family"]) if p is not None]
+    return above(test) and max(corrected) < ALPHA
+
+
+def above(test: Mapping[str, Any]) -> bool:
+    """Whether the interval of a difference lies above zero."""
+    low = test["interval"][0]
+    return low is not None and low > 0
 
 
 def learned(strategy: str) -> bool:

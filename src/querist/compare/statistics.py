@@ -14,6 +14,7 @@ from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import stdtr, stdtrit
 
 Array = npt.NDArray[np.float64]
 Interval = tuple[float | None, float | None]
@@ -123,6 +124,23 @@ def holm(p: Sequence[float], *, planned: int | None = None) -> list[float]:
     return adjusted
 
 
+def welch(difference: float, spreads: Sequence[float], counts: Sequence[int]) -> tuple[float, float]:
+    """Standard error and two-sided p of a difference between two means, as if each value were drawn anew.
+
+    Args:
+        difference: between the means.
+        spreads: deviation (n - 1) of the values on each side, not both zero.
+        counts: how many values each side has, two at least.
+
+    Returns:
+        Standard error; p by Student's t with the degrees of freedom of Welch and Satterthwaite.
+    """
+    parts = [spread**2 / n for spread, n in zip(spreads, counts, strict=True)]
+    error = math.sqrt(sum(parts))
+    freedom = sum(parts) ** 2 / sum(part**2 / (n - 1) for part, n in zip(parts, counts, strict=True))
+    return error, 2.0 * float(stdtr(freedom, -abs(difference) / error))
+
+
 def effect_size(differences: npt.ArrayLike) -> float | None:
     """Cohen's dz: the mean difference in units of the differences' standard deviation (n - 1).
 
@@ -191,13 +209,5 @@ def quantile_interval(samples: npt.ArrayLike, n: int) -> Interval:
 
 @lru_cache(maxsize=32)
 def _tail(n: int) -> float:
-    z = math.sqrt(n / (n - 1)) * _student_quantile(0.5 + LEVEL / 2, n - 1)
+    z = math.sqrt(n / (n - 1)) * float(stdtrit(n - 1, 0.5 + LEVEL / 2))
     return 0.5 * math.erfc(z / math.sqrt(2.0))
-
-
-def _student_quantile(q: float, freedom: int) -> float:
-    """Quantile of Student's t for q >= 0.5; with t = sqrt(df) tan(a) the density is cos(a)^(df - 1)."""
-    angle = np.linspace(0.0, np.pi / 2, 20_001)
-    density = np.cos(angle) ** (freedom - 1)
-    area = np.concatenate([[0.0], np.cumsum((density[1:] + density[:-1]) / 2)])
-    return math.sqrt(freedom) * math.tan(float(np.interp(q, 0.5 + 0.5 * area / area[-1], angle)))

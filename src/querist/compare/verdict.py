@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from querist.compare import statistics
-from querist.compare.comparisons import FAMILY, RANDOM, ceiling, control, controls, learned, rivals
+from querist.compare.comparisons import ALPHA, RANDOM, above, beats, ceiling, control, controls, learned, rivals
+from querist.compare.learning import what_was_learned
 from querist.report.wording import Scale, count, listed, p_value, plural
 
-ALPHA = 0.05
 _IN_FULL = 2  # strategies that get a sentence of their own before the others are only listed
 
 Test = Mapping[str, Any]
@@ -33,7 +33,7 @@ def decide(summary: Summary) -> dict[str, Any]:
     """
     tests = [t for t in summary["tests"] if t["b"] == RANDOM and not ceiling(t["a"])]
     scale = Scale.of(summary)
-    taught = _learned(summary, scale)
+    taught = what_was_learned(summary, scale)
     closing = [*_ceilings(summary), *_costs(summary), *_missing(summary), *_references(summary)]
     if not tests:
         why = "A strategy is only as good as its distance to random: run random and one more on common seeds."
@@ -61,19 +61,8 @@ def decide(summary: Summary) -> dict[str, Any]:
     return _verdict(headline, [details[0], *why, *taught, *details[1:], *closing], winner, True if chosen else None)
 
 
-def beats(test: Test) -> bool:
-    """Whether `a` beats `b` by interval, by test and by every correction that applies."""
-    corrected = [p for p in (test["p"], test["p_holm"], test["p_family"]) if p is not None]
-    return _above(test) and max(corrected) < ALPHA
-
-
 def _verdict(headline: str, sentences: Sequence[str], winner: str | None, helps: bool | None) -> dict[str, Any]:
     return {"headline": headline, "sentences": list(sentences), "winner": winner, "helps": helps}
-
-
-def _above(test: Test) -> bool:
-    low = test["interval"][0]
-    return low is not None and low > 0
 
 
 def _too_few(tests: Sequence[Test], seeds: int, closing: list[str], scale: Scale) -> dict[str, Any]:
@@ -93,7 +82,7 @@ def _too_few(tests: Sequence[Test], seeds: int, closing: list[str], scale: Scale
 
 
 def _none_better(tests: Sequence[Test], details: list[str], scale: Scale) -> dict[str, Any]:
-    hopeful = [t["a"] for t in tests if _above(t)]
+    hopeful = [t["a"] for t in tests if above(t)]
     if hopeful:
         verb = "looks" if len(hopeful) == 1 else "look"
         headline = f"Undecided: {listed(hopeful)} {verb} better than random, but the tests do not confirm it."
@@ -172,56 +161,6 @@ def _against_random(summary: Summary, tests: Sequence[Test], better: Sequence[Te
             "correction for looking at all of them."
         )
     return found
-
-
-def _learned(summary: Summary, scale: Scale) -> list[str]:
-    """For every learned strategy what it was not compared with, and whether it learned anything."""
-    strategies = summary["strategies"]
-    names, found = [name for name in strategies if learned(name)], []
-    for name in names:
-        found += [*_family(name, summary, scale), *_spread(name, strategies[name], scale)]
-    played = [c for c in dict.fromkeys(c for n in names for c in controls(n, strategies)) if c in strategies]
-    single = [name for name in played if strategies[name].get("policies") == 1]
-    if single:
-        who = f"{listed(single)} {'stands' if len(single) == 1 else 'stand'}"
-        found.append(f"{'Each control stands' if single == played else who} for a single policy.")
-    return found
-
-
-def whether_it_learned(name: str, summary: Summary) -> str:
-    """What a summary says of a learned strategy beside its controls, in a sentence."""
-    return _family(name, summary, Scale.of(summary))[0]
-
-
-def _family(name: str, summary: Summary, scale: Scale) -> list[str]:
-    """What the confirmatory tests of a learned strategy say of it, and which of them are not there."""
-    wanted = controls(name, summary["strategies"])
-    if not wanted:
-        return [f"{name} has no controls: whether it learned is unknown."]
-    family = {t["b"]: t for t in summary["tests"] if t["a"] == name and t["confirmatory"]}
-    absent = [rival for rival in rivals(name, summary["strategies"]) if rival not in family]
-    lacks = f"{name} was not compared with {listed(absent)}" if absent else ""
-    if set(absent) & set(wanted):
-        return [f"{lacks}: whether it learned is unknown."]
-    tests = [family[rival] for rival in wanted]
-    figures = "; ".join(f"{t['b']}: {scale.difference(t['difference'])}, p = {p_value(t['p_holm'])}" for t in tests)
-    if FAMILY * statistics.smallest_p(min(t["seeds"] for t in family.values())) >= ALPHA:
-        told = f"{name} cannot pass its four corrected tests with so few seeds ({figures})."
-    elif all(beats(t) for t in tests):
-        told = f"{name} beats its controls ({figures}): what it learned is real."
-    else:
-        told = f"{name} does not beat its controls ({figures}): by that measure it has learned nothing."
-    return [told, *([f"{lacks}."] if lacks else [])]
-
-
-def _spread(name: str, entry: Mapping[str, Any], scale: Scale) -> list[str]:
-    """How much training differs from training, or that nobody can know."""
-    policies, spread = entry.get("policies"), entry.get("policy_spread")
-    if policies == 1:
-        return [f"{name} stands for a single trained policy: how much luck is in its training is unknown."]
-    if policies is None or spread is None:
-        return []
-    return [f"{name} stands for {plural(policies, 'policy')}, whose AUBC differs by {scale.number(spread)} (sd)."]
 
 
 def _costs(summary: Summary) -> list[str]:
