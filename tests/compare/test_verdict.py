@@ -289,7 +289,7 @@ def test_missing_cells_are_mentioned_by_seed_and_policy():
 @pytest.mark.parametrize(
     ("policies", "spread", "words"),
     [
-        (1, None, "ralis/sound stands for a single trained policy: how much luck is in its training is unknown."),
+        (1, None, "ralis/sound stands for a single trained policy: how much luck is in a training is unknown."),
         (3, 0.4142, "ralis/sound stands for 3 policies, whose AUBC differs by 0.41 (sd)."),
         (2, None, None),  # no seed in common
     ],
@@ -299,6 +299,16 @@ def test_the_spread_between_policies_is_told(policies, spread, words):
     summary["strategies"]["ralis/sound"] |= {"policies": policies, "policy_spread": spread}
     told = text(decide(summary))
     assert words in told if words else "stands for" not in told
+
+
+def test_what_is_alike_of_several_policies_is_told_once():
+    _, summary = judge(ralis__faithful=1.0, dral__faithful=1.0)
+    for name in ("ralis/faithful", "dral/faithful"):
+        summary["strategies"][name]["policies"] = 1
+    who = "ralis/faithful and dral/faithful"
+    sentences = decide(summary)["sentences"]
+    assert f"{who} have no controls: whether they learned is unknown." in sentences
+    assert f"{who} stand for a single trained policy each: how much luck is in a training is unknown." in sentences
 
 
 def test_what_looks_at_answers_is_a_ceiling_and_never_wins():

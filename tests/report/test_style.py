@@ -3,13 +3,27 @@ from querist.report.style import MOST, looks, ranked
 
 def summary_of(larger=True, **areas):
     strategies = {name.replace("__", "/"): {"aubc": {"0": value}} for name, value in areas.items()}
-    return {"metric": {"larger_is_better": larger}, "strategies": strategies}
+    return {"metric": {"larger_is_better": larger}, "strategies": strategies, "tests": []}
 
 
 def test_ranking_follows_the_direction_of_the_metric():
     areas = {"random": 50.0, "entropy__global": 52.0, "core_set": 49.0}
     assert ranked(summary_of(**areas)) == ["entropy/global", "random", "core_set"]
     assert ranked(summary_of(False, **areas)) == ["core_set", "random", "entropy/global"]
+
+
+def test_a_strategy_of_few_seeds_stands_where_its_difference_to_random_puts_it():
+    # On the one seed that both have, entropy is 2 ahead of random; core_set is 1 ahead on both.
+    found = summary_of(random=50.0, entropy__global=42.0, core_set=51.0)
+    found["strategies"]["random"]["aubc"] = {"0": 60.0, "1": 40.0}
+    found["strategies"]["core_set"]["aubc"] = {"0": 61.0, "1": 41.0}
+    found["strategies"]["entropy/global"]["aubc"] = {"1": 42.0}
+    found["tests"] = [
+        {"a": "core_set", "b": "random", "difference": 1.0},
+        {"a": "entropy/global", "b": "random", "difference": 2.0},
+        {"a": "core_set", "b": "entropy/global", "difference": -1.0},
+    ]
+    assert ranked(found) == ["entropy/global", "core_set", "random"]
 
 
 def test_at_most_six_are_highlighted_random_and_learned_policies_among_them():

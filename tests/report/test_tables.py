@@ -4,9 +4,10 @@ from querist.compare.summary import summarise
 from querist.report.account import account_table
 from querist.report.dot_plot import differences
 from querist.report.heat import bought_table, gains_table
+from querist.report.page import render_report
 from querist.report.pictures import data_uri, strips
 from querist.report.style import looks
-from querist.report.tables import p_shown, shares_reached, strategy_rows
+from querist.report.tables import key_figures, p_shown, shares_reached, strategy_rows
 
 
 def tiny(random=None, entropy=None):
@@ -15,6 +16,7 @@ def tiny(random=None, entropy=None):
     return {
         "metric": {"name": "mIoU", "unit": "%", "larger_is_better": True},
         "budgets": [100],
+        "seeds": [0, 1, 2],
         "parts": ["sky", "pole"],
         "start": 40.0,
         "full_supervision": 60.0,
@@ -112,9 +114,23 @@ def test_pictures_become_addresses():
 
 def test_learned_strategies_say_how_many_policies_stand_behind_them(cells_of):
     rows = {policies: rows_of(cells_of(("random", "ralis/sound"), 2, policies)) for policies in (1, 3)}
-    assert rows[1]["ralis/sound"]["policies"] == "1 policy"
-    assert rows[3]["ralis/sound"]["policies"].startswith("3 policies, sd between them 0.")
-    assert rows[1]["random"]["policies"] == rows[3]["random"]["policies"] == ""
+    assert rows[1]["ralis/sound"]["note"] == "1 policy"
+    assert rows[3]["ralis/sound"]["note"].startswith("3 policies, sd between them 0.")
+    assert rows[1]["random"]["note"] == rows[3]["random"]["note"] == ""
+
+
+def test_strategies_with_fewer_seeds_say_so(cells_of):
+    every = cells_of(("random", "entropy/global"), 3)
+    cells = [c for c in every if c["seed"] == 0 or c["strategy"] == "random"]
+    summary = summarise(cells)
+    rows = rows_of(cells)
+    assert rows["entropy/global"]["note"] == "1 of 3 seeds"
+    assert rows["random"]["note"] == ""
+    label = key_figures(summary, looks(summary), cells)[-1]["label"]
+    assert label.startswith("2 strategies on 1 to 3 seeds, paired by seed")
+    page = render_report(summary, cells)
+    assert "Mean over the seeds that a strategy has" in page
+    assert "best AUBC first (by the difference to random, as seeds differ too)" in page
 
 
 def rows_of(cells):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from querist.compare import statistics
@@ -25,14 +25,20 @@ def what_was_learned(summary: Summary, scale: Scale) -> list[str]:
     """
     strategies = summary["strategies"]
     names, found = [name for name in strategies if learned(name)], []
-    for name in names:
-        found += [*_family(name, summary, scale), *_spread(name, strategies[name], scale)]
-        found += _between_trainings(name, summary, scale)
+    for name in (n for n in names if controls(n, strategies)):
+        found += _family(name, summary, scale) + _between_trainings(name, summary, scale)
+    uncontrolled = [name for name in names if not controls(name, strategies)]
+    found += [_uncontrolled(uncontrolled)] if uncontrolled else []
+    found += [told for name in names for told in _spread(name, strategies[name], scale)]
+    once = [name for name in names if strategies[name].get("policies") == 1]
+    if once:
+        who = f"{listed(once)} {_stand(once)} for a single trained policy"
+        found.append(f"{who}{'' if len(once) == 1 else ' each'}: how much luck is in a training is unknown.")
     played = [c for c in dict.fromkeys(c for n in names for c in controls(n, strategies)) if c in strategies]
     single = [name for name in played if strategies[name].get("policies") == 1]
     if single:
-        who = f"{listed(single)} {'stands' if len(single) == 1 else 'stand'}"
-        found.append(f"{'Each control stands' if single == played else who} for a single policy.")
+        who = "Each control stands" if single == played else f"{listed(single)} {_stand(single)}"
+        found.append(f"{who} for a single policy.")
     return found
 
 
@@ -45,7 +51,7 @@ def _family(name: str, summary: Summary, scale: Scale) -> list[str]:
     """What the confirmatory tests of a learned strategy say of it, and which of them are not there."""
     wanted = controls(name, summary["strategies"])
     if not wanted:
-        return [f"{name} has no controls: whether it learned is unknown."]
+        return [_uncontrolled([name])]
     family = {t["b"]: t for t in summary["tests"] if t["a"] == name and t["confirmatory"]}
     absent = [rival for rival in rivals(name, summary["strategies"]) if rival not in family]
     lacks = f"{name} was not compared with {listed(absent)}" if absent else ""
@@ -62,11 +68,18 @@ def _family(name: str, summary: Summary, scale: Scale) -> list[str]:
     return [told, *([f"{lacks}."] if lacks else [])]
 
 
+def _uncontrolled(names: Sequence[str]) -> str:
+    verb, they = ("has", "it") if len(names) == 1 else ("have", "they")
+    return f"{listed(names)} {verb} no controls: whether {they} learned is unknown."
+
+
+def _stand(names: Sequence[str]) -> str:
+    return "stands" if len(names) == 1 else "stand"
+
+
 def _spread(name: str, entry: Mapping[str, Any], scale: Scale) -> list[str]:
-    """How much training differs from training, or that nobody can know."""
+    """How much training differs from training, where several are there."""
     policies, spread = entry.get("policies"), entry.get("policy_spread")
-    if policies == 1:
-        return [f"{name} stands for a single trained policy: how much luck is in its training is unknown."]
     if policies is None or spread is None:
         return []
     return [f"{name} stands for {plural(policies, 'policy')}, whose AUBC differs by {scale.number(spread)} (sd)."]

@@ -15,7 +15,15 @@ from querist.report.dot_plot import draw_differences
 from querist.report.heat import bought_table, gains_table
 from querist.report.pictures import strips
 from querist.report.style import RANDOM, looks
-from querist.report.tables import difference_unit, key_figures, metric_title, shares_reached, strategy_rows, test_rows
+from querist.report.tables import (
+    difference_unit,
+    fewest_seeds,
+    key_figures,
+    metric_title,
+    shares_reached,
+    strategy_rows,
+    test_rows,
+)
 from querist.report.wording import count, listed
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -75,6 +83,7 @@ def _context(
         "curves": _curves(summary, drawn) if drawn else [],
         "paired": [draw_differences(summary, drawn, narrow=narrow) for narrow in (False, True)],
         "rows": strategy_rows(summary, drawn),
+        "fewer": fewest_seeds(summary) < len(summary["seeds"]),
         "learned": any(entry.get("profile") for entry in summary["strategies"].values()),
         "shares": shares_reached(summary),
         "gains": [

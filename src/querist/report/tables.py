@@ -30,7 +30,6 @@ def strategy_rows(summary: Mapping[str, Any], looks: Mapping[str, Look]) -> list
                 "winner": name == winner,
                 "aubc": scale.number(mean(areas)),
                 "sd": f"± {scale.number(stats.stdev(areas))}" if len(areas) > 1 else "",
-                "seeds": len(areas),
                 "difference": scale.signed(test["difference"]) if test else NONE,
                 "interval": scale.interval(test["interval"]) if test else "",
                 "p": p_value(p_shown(test)) if test else NONE,
@@ -40,18 +39,19 @@ def strategy_rows(summary: Mapping[str, Any], looks: Mapping[str, Look]) -> list
                 "seconds": _seconds(entry.get("seconds_select")),
                 "memory": count(entry.get("peak_mb")),
                 "all": count(entry.get("labels_all")),
-                "policies": _policies(entry, scale),
+                "note": _note(entry, scale, len(summary["seeds"])),
             }
         )
     return rows
 
 
-def _policies(entry: Mapping[str, Any], scale: Scale) -> str:
-    """`3 policies, sd between them 0.41`; nothing for a strategy that does not learn."""
-    if entry.get("profile") is None:
-        return ""
-    counted, spread = plural(entry.get("policies") or 1, "policy"), entry.get("policy_spread")
-    return counted if spread is None else f"{counted}, sd between them {scale.number(spread)}"
+def _note(entry: Mapping[str, Any], scale: Scale, seeds: int) -> str:
+    """`3 of 8 seeds; 3 policies, sd between them 0.41`: what is behind a row, where it is not all seeds of a rule."""
+    notes = [f"{len(entry['aubc'])} of {plural(seeds, 'seed')}"] if len(entry["aubc"]) < seeds else []
+    if entry.get("profile") is not None:
+        counted, spread = plural(entry.get("policies") or 1, "policy"), entry.get("policy_spread")
+        notes.append(counted if spread is None else f"{counted}, sd between them {scale.number(spread)}")
+    return "; ".join(notes)
 
 
 def test_rows(summary: Mapping[str, Any]) -> list[Row]:
@@ -90,12 +90,23 @@ def key_figures(
     ]
     figures += [_reach(summary, name, unit) for name in _shown(looks)]
     seconds = sum(cell.get("seconds") or 0 for cell in cells)
-    evidence = [f"{plural(len(looks), 'strategy')} × {plural(len(summary['seeds']), 'seed')}, paired by seed"]
+    evidence = [f"{plural(len(looks), 'strategy')} {_seeds(summary)}, paired by seed"]
     evidence += [f"{_duration(seconds)} of computing"] if seconds else []
     figures.append(
         {"value": plural(sum(e["cells"] for e in summary["strategies"].values()), "cell"), "label": "; ".join(evidence)}
     )
     return figures
+
+
+def fewest_seeds(summary: Mapping[str, Any]) -> int:
+    """How many seeds the strategy has that has fewest."""
+    return min((len(entry["aubc"]) for entry in summary["strategies"].values()), default=0)
+
+
+def _seeds(summary: Mapping[str, Any]) -> str:
+    """`× 8 seeds`, or `on 3 to 8 seeds`."""
+    fewest, most = fewest_seeds(summary), len(summary["seeds"])
+    return f"{'×' if fewest == most else f'on {fewest} to'} {plural(most, 'seed')}"
 
 
 def _shown(looks: Mapping[str, Look]) -> list[str]:
