@@ -132,6 +132,72 @@ def test_paths_of_bighand_may_hold_spaces_and_backslashes(tmp_path):
     assert read(tmp_path).names == ("train/Subject_1/1 75/image_1",)
 
 
+def whole_bighand(root: Path, recordings: dict[str, int], ending: str = " \n") -> Path:
+    """As importers of the whole release describe it: an image's number, tab between tab, something at the end."""
+    for recording, count in recordings.items():
+        person, view = recording.split("/")
+        for i in range(count):
+            image(root / recording / f"image_D{i:08d}.png")
+        labels = root / "full_annotation" / person / f"{view}_loc_shift_made_by_qi_20180112_v2.txt"
+        labels.parent.mkdir(parents=True, exist_ok=True)
+        text = [line(f"{i:08d}", numbers(21), "\t").rstrip() + ending for i in range(count)]
+        labels.write_text("".join(text))
+        (labels.parent / "README.txt").write_text("about these files")
+    return root
+
+
+@pytest.mark.parametrize("ending", ["\n", "\t\n", " \r\n"])
+def test_the_whole_of_bighand_is_read_person_by_person(tmp_path, ending):
+    found = read(whole_bighand(tmp_path, {"Subject_1/1 75": 2, "Subject_1/ego": 1, "Subject_12/76 150": 1}, ending))
+    assert found.layout == "bighand"
+    assert found.names == (
+        "train/Subject_1/1 75/image_D00000000", "train/Subject_1/1 75/image_D00000001",
+        "train/Subject_1/ego/image_D00000000", "train/Subject_12/76 150/image_D00000000",
+    )  # fmt: skip
+    assert found.images[2] == tmp_path / "Subject_1/ego/image_D00000000.png"
+    assert found.subjects.tolist() == [0, 0, 0, 1]
+    assert found.depth is not None
+    assert np.allclose(found.depth.camera.to_xyz(found.joints[0])[0], numbers(21)[:3])
+
+
+def test_joints_of_images_that_bighand_lacks_are_passed_over_unless_most_are(tmp_path):
+    root = whole_bighand(tmp_path, {"Subject_1/1 75": 4})
+    (root / "Subject_1/1 75/image_D00000001.png").unlink()
+    (root / "Subject_1/1 75/image_D00000002.png").unlink()
+    assert [name[-1] for name in read_bighand(root).names] == ["0", "3"]
+    (root / "Subject_1/1 75/image_D00000003.png").unlink()
+    with pytest.raises(QueristError, match=r"1 75_loc_.*\.txt has the joints of 4 images, of which 1 are in .*1 75"):
+        read_bighand(root)
+
+
+def test_paths_instead_of_numbers_are_fine_in_the_whole_of_bighand(tmp_path):
+    root = whole_bighand(tmp_path, {"Subject_1/ego": 1})
+    labels = root / "full_annotation/Subject_1/ego_loc_shift_made_by_qi_20180112_v2.txt"
+    labels.write_text(line("Subject_1/ego/image_D00000000.png", numbers(21), "\t"))
+    assert read_bighand(root).names == ("train/Subject_1/ego/image_D00000000",)
+
+
+def test_what_is_wrong_with_the_whole_of_bighand_is_named(tmp_path):
+    root = whole_bighand(tmp_path, {"Subject_1/1 75": 1})
+    labels = root / "full_annotation/Subject_1/1 75_loc_shift_made_by_qi_20180112_v2.txt"
+    labels.write_text(line("../../0", numbers(21), "\t"))
+    with pytest.raises(QueristError, match=r"line 1: the path '\.\./\.\./0' is not one inside"):
+        read_bighand(root)
+    labels.write_text(line("00000000", numbers(20), "\t"))
+    with pytest.raises(QueristError, match=r"line 1 has 60 numbers behind a path, expected 63"):
+        read_bighand(root)
+    labels.write_text(line("00000000", [-1.0] * 63, "\t"))
+    with pytest.raises(QueristError, match=r"line 1: a point at a depth of -1\.0"):
+        read_bighand(root)
+    (root / "Training_Annotation.txt").write_text("")
+    with pytest.raises(QueristError, match=r"holds full_annotation/Subject_1/1 75_.* and Training_Annotation\.txt"):
+        read_bighand(root)
+    (root / "Training_Annotation.txt").unlink()
+    (root / "Subject_1").rename(root / "elsewhere")
+    with pytest.raises(QueristError, match=r"Subject_1/1 75 is missing, whose joints are in"):
+        read_bighand(root)
+
+
 def test_what_is_wrong_with_bighand_is_named(tmp_path):
     with pytest.raises(QueristError, match="has no annotations"):
         read_bighand(tmp_path)

@@ -25,7 +25,7 @@ _MARKS: dict[str, Callable[[Path], bool]] = {
     "coco": lambda root: bool(coco.annotation_files(root)),
     "icvl": lambda root: bool(icvl.label_files(root)),
     "nyu": lambda root: any((root / split / nyu.JOINTS).is_file() for split in nyu.SPLITS),
-    "bighand": lambda root: bool(bighand.label_files(root)),
+    "bighand": lambda root: bool(bighand.label_files(root) or bighand.recordings(root)),
     "folder": lambda root: (root / folder.SKELETON).is_file(),
 }
 """What each layout is recognised by. MPII's JSON is made from its release and goes before it; NYU has 14 joints."""
