@@ -41,6 +41,13 @@ def test_candidates_that_are_all_the_same_can_be_asked():
     assert np.isfinite(found.scores).all()
 
 
+def test_one_reference_is_enough_to_ask():
+    """It has no other to be apart from: the bandwidth is 1."""
+    found = choose(TransductiveDesign(references=1), embedded(HEAPS), 2)
+    assert len(set(found.indices[0].tolist())) == 2
+    assert found.scores[0, 0] > 0
+
+
 def test_references_may_be_fewer_and_the_mask_is_kept():
     mask = np.array([[True, False, True, True]])
     found = choose(TransductiveDesign(references=2), embedded([[0, 1, 2, 3]], (), mask), 5).indices

@@ -44,3 +44,19 @@ def test_level_and_scale_of_a_scene_do_not_matter(values, level, scale):
         moved.note(0, 0, level + scale * value)
     for value in values:
         assert one(moved, 0, 0, level + scale * value) == pytest.approx(one(plain, 0, 0, value), abs=1e-6)
+
+
+@given(
+    noted=st.lists(st.tuples(st.integers(0, 2), st.floats(-50, 50)), min_size=1, max_size=40),
+    step=st.integers(0, 2),
+    value=st.floats(-50, 50),
+)
+def test_running_sums_are_the_plain_means_and_variances(noted, step, value):
+    returns, lists = StandardReturns(), [[v for s, v in noted if s == n] for n in range(3)]
+    for at, each in noted:
+        returns.note(0, at, each)
+    around = [np.var(v, ddof=1) for v in lists if len(v) > 1]
+    expected = 0.0
+    if lists[step] and around:
+        expected = (value - np.mean(lists[step])) / max(np.sqrt(np.mean(around)), 1e-6)
+    assert one(returns, 0, step, value) == pytest.approx(expected, rel=1e-6, abs=1e-6)

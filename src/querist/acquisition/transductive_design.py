@@ -48,7 +48,7 @@ class TransductiveDesign(WholePool):
         mean, deviation = every.mean(dim=0), every.std(dim=0, correction=0).clamp_min(_FLAT)
         rows, known = (offered - mean) / deviation, (labelled - mean) / deviation
         some = torch.randperm(len(rows), generator=generator)[: self._references]
-        bandwidth = self._bandwidth * median_bandwidth(rows[some[:_PAIRED]]) ** 0.5 if len(rows) > 1 else 1.0
+        bandwidth = self._bandwidth * median_bandwidth(rows[some[:_PAIRED]]) ** 0.5 if len(some) > 1 else 1.0
         process = Process(known, bandwidth, self._noise)
         found, falls = greedy_variance(Posterior(process, rows, rows[some]), k)
         return found.numpy(), falls.numpy()

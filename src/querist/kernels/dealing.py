@@ -55,13 +55,14 @@ def fewest_labels(shown: Shown, hand: int, rng: np.random.Generator) -> Hands:
         rng: draws the images of the subjects, and who comes first of those that are level.
     """
     labels = shown.labels.copy()
-    before: list[np.ndarray] = []
+    before = np.zeros(len(shown.subjects), dtype=bool)  # what was free at the last deal
 
     def deal(m: int, free: Tensor) -> Tensor:
+        nonlocal before
         now = free.numpy().copy()
-        for place in np.flatnonzero(before[-1] & ~now) if before else ():
+        for place in np.flatnonzero(before & ~now):
             labels[shown.subjects == shown.subjects[place]] += 1
-        before.append(now)
+        before = now
         order = rng.permutation(np.flatnonzero(now))
         one = order[np.unique(shown.subjects[order], return_index=True)[1]]
         one = rng.permutation(one)

@@ -62,7 +62,7 @@ def bought(tmp_path):
 
 def test_a_stage_holds_all_labels_and_nothing_else(bought, tmp_path):
     game, untouched = bought
-    stage = LabelsBought(Again(untouched, 3, 5, 5, 2))(game, tmp_path, SOUND)
+    stage = LabelsBought(Again(untouched, 3, 5, 5, 2))(game, tmp_path, SOUND, 0)
     labelled = set(range(34, 54)) | {int(u) for u in game.view.labels().units}
     assert set(stage.outer.sources(Role.START).tolist()) == labelled
     assert len(stage.scenes) == 3
@@ -84,13 +84,44 @@ def test_each_partition_begins_with_a_model_of_its_own_labels(bought, tmp_path, 
         return fit(self, labels, **rest)
 
     monkeypatch.setattr(ToyPoses, "fit", noted)
-    stage = LabelsBought(Again(untouched, 2, 5, 5, 2))(game, tmp_path, SOUND)
+    stage = LabelsBought(Again(untouched, 2, 5, 5, 2))(game, tmp_path, SOUND, 0)
     for scene, (labels, weights, phase) in zip(stage.scenes, fitted, strict=True):
         known = set(labels.given.tolist()) | set(game.pool.sources(labels.units)[:, 0].tolist())
         assert known == set(scene.inner.sources(Role.START).tolist())
         assert len(labels.units) == len(labels.answers)
         np.testing.assert_array_equal(weights, untouched["weights"])
         assert phase == "start"
+
+
+def test_the_games_model_and_its_stand_in_learn_from_the_same_labels_and_no_others(bought, tmp_path, monkeypatch):
+    game, untouched = bought
+    fitted = []
+    fit = ToyPoses.fit
+
+    def noted(self, labels, **rest):
+        fitted.append((self, labels))
+        return fit(self, labels, **rest)
+
+    monkeypatch.setattr(ToyPoses, "fit", noted)
+    monkeypatch.setattr(ToyPoses, "rehearsal", lambda _self, _sources: ToyPoses(), raising=False)
+    stage = LabelsBought(Again(untouched, 2, 5, 5, 2, rehearsal=True))(game, tmp_path, SOUND, 0)
+    assert len(fitted) == 4
+    for scene, (first, second) in zip(stage.scenes, (fitted[:2], fitted[2:]), strict=True):
+        assert first[0] is game.task
+        assert second[0] is scene.task is not game.task
+        for _, labels in (first, second):
+            known = labels.given.tolist() + game.pool.sources(labels.units).ravel().tolist()
+            assert sorted(known) == scene.inner.sources(Role.START).tolist()
+
+
+def test_another_seed_makes_other_partitions_and_the_same_one_the_same(bought, tmp_path):
+    game, untouched = bought
+    made = [
+        [scene.inner.digest() for scene in LabelsBought(Again(untouched, 2, 5, 5, 2))(game, tmp_path, SOUND, n).scenes]
+        for n in (4, 4, 5)
+    ]
+    assert made[0] == made[1]
+    assert not set(made[0]) & set(made[2])
 
 
 def test_labels_of_people_cannot_be_played_on_yet(bought, tmp_path):
@@ -104,4 +135,4 @@ def test_labels_of_people_cannot_be_played_on_yet(bought, tmp_path):
 
     game.oracle = Person()
     with pytest.raises(QueristError, match="not yet on those of people"):
-        LabelsBought(Again(untouched, 2, 5, 5, 2))(game, tmp_path, SOUND)
+        LabelsBought(Again(untouched, 2, 5, 5, 2))(game, tmp_path, SOUND, 0)

@@ -19,6 +19,7 @@ from querist.core.card import PolicyCard, fitting
 from querist.core.observation import Observation
 from querist.core.policy import Policy, Selection, schema_mismatch
 from querist.core.rehearsal import Stage
+from querist.core.rng import generator as derived
 from querist.core.split import Split
 from querist.core.step import Game, Outcome
 from querist.core.task import Task
@@ -29,8 +30,8 @@ TEAM, INITIAL, CALIBRATION = "team", "initial", "calibration"
 """Prefixes of a card's tensors: the team that plays, the initialisation from which it is trained again, what is
 frozen. Without meta-learning there is no initialisation of its own."""
 
-Rehearse = Callable[[Game, Path, Matal], Stage]
-"""(the deployment, an empty folder, the team's settings) -> where games can be played on all labels bought so far."""
+Rehearse = Callable[[Game, Path, Matal, int], Stage]
+"""(the deployment, an empty folder, the team's settings, a seed) -> where games can be played on what was labelled."""
 
 
 class MatalPolicy(Policy):
@@ -96,13 +97,16 @@ class MatalPolicy(Policy):
         labelled = len(labels.units) + len(labels.given)
         if not due(labelled, self._trained_on or len(labels.given), game.view.budget - game.view.spent):
             return {}
+        # Comparisons test how much trainings differ: two policies that share a seed must not share their luck here.
+        own = derived(int(self.card.hash, 16), "retraining", 0, int(rng.integers(2**62)))
+        luck, games = own.integers(2**62, size=2)
         present = game.task.snapshot()
         team = self._built(INITIAL if any(name.startswith(INITIAL) for name in self.card.tensors) else TEAM)
         try:
             with tempfile.TemporaryDirectory() as folder:
-                stage = self.rehearse(game, Path(folder), self.settings)
+                stage = self.rehearse(game, Path(folder), self.settings, int(luck))
                 eyes = self.own_featuriser(stage.task)
-                log = retrained(team, stage, eyes, self.settings, int(rng.integers(2**62)), self.card.control)
+                log = retrained(team, stage, eyes, self.settings, int(games), self.card.control)
         except TooFewLabelsError:
             return {"retrained": 0.0}
         finally:

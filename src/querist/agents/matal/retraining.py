@@ -12,6 +12,7 @@ from querist.agents.matal.features import MatalFeaturiser
 from querist.agents.matal.learner import Learner
 from querist.agents.matal.network import TeamQ
 from querist.agents.matal.partition import partitioned
+from querist.core import rng
 from querist.core.agent import Again, Control
 from querist.core.answers import Labels
 from querist.core.capabilities import Rehearses
@@ -78,11 +79,12 @@ class LabelsBought:
 
     again: Again
 
-    def __call__(self, game: Game, folder: Path, settings: Matal) -> Stage:
+    def __call__(self, game: Game, folder: Path, settings: Matal, seed: int) -> Stage:
         """The stage; the task is left as the last partition's model, to be restored by the caller.
 
         Args:
             game: the deployment; ``folder`` an empty one; ``settings`` of the team, how it divides what is labelled.
+            seed: of the partitions and of the models that games begin with.
 
         Raises:
             QueristError: people answer, whose labels games cannot be played on yet.
@@ -99,28 +101,26 @@ class LabelsBought:
         roles[labels.given] = Role.START
         roles[game.pool.sources(labels.units)[:, 0]] = Role.START
         outer = Split(roles)
-        inners = self._partitions(game, outer, settings, 1_000 * len(labels.units))
-        scenes = tuple(self._scene(game, labels, inner, turn) for turn, inner in inners.items())
+        inners = self._partitions(game, outer, settings, seed)
+        scenes = tuple(self._scene(game, labels, inner, seed, turn) for turn, inner in enumerate(inners))
         return Stage(folder, game.pool, outer, scenes, 1, game.batch, self.again.update)
 
-    def _partitions(self, game: Game, outer: Split, settings: Matal, fresh: int) -> dict[int, Split]:
-        """Turn -> partition; ``fresh`` makes others of them at each retraining."""
-        shares = settings.reward_share, settings.labelled_share
-        turns = range(fresh, fresh + self.again.scenes)
+    def _partitions(self, game: Game, outer: Split, settings: Matal, seed: int) -> list[Split]:
+        shares, turns = (settings.reward_share, settings.labelled_share), range(self.again.scenes)
         try:
-            found = {turn: partitioned(outer, game.pool, game.seed, turn, *shares, settings.apart) for turn in turns}
-            check_games(settings.steps * game.batch, game.pool, [*found.values()])
+            found = [partitioned(outer, game.pool, seed, turn, *shares, settings.apart) for turn in turns]
+            check_games(settings.steps * game.batch, game.pool, found)
         except QueristError as error:
             raise TooFewLabelsError(error.what, error.fix) from error
         return found
 
-    def _scene(self, game: Game, labels: Labels, inner: Split, turn: int) -> Scene:
+    def _scene(self, game: Game, labels: Labels, inner: Split, seed: int, turn: int) -> Scene:
         task = game.task
         known = inner.sources(Role.START)
         mine = np.isin(game.pool.sources(labels.units)[:, 0], known)
         answers = tuple(answer for answer, own in zip(labels.answers, mine, strict=True) if own)
         these = Labels(labels.units[mine], answers, labels.given[np.isin(labels.given, known)])
-        stream = game.stream("retrain", turn)
+        stream = rng.generator(seed, "retrain", turn)
         task.restore(self.again.untouched)
         task.fit(these, new=these, steps=self.again.start, phase="start", rng=stream)
         if not self.again.rehearsal or not (task.can(Rehearses) and isinstance(task, Rehearses)):
