@@ -136,6 +136,13 @@ def test_cards_are_told_what_the_comparison_says_of_them(tmp_path):
     assert (played.compared["recipe"], played.compared["seeds"]) == ("mine", 8)
     assert played.compared["said"].startswith("ralis/sound beats its controls (ralis/untrained: +2.8")
     assert (played.hash, control.compared) == (before[0].hash, {})
+    for name, sd in {"ralis/sound": 9.0, "ralis/untrained": 9.0}.items():
+        strategies[name]["policy_spread"] = sd
+    strategies["ralis/shuffled"]["policies"] = 1
+    tell(tmp_path, summary)
+    luck = PolicyCard.load(folders[0]).compared["said"].split("what it learned is real. ")[1]
+    assert luck.startswith("Between trainings (2 of ralis/sound, 2 of ralis/untrained) the lead")
+    assert luck.endswith("not clear of what trainings differ by. ralis/shuffled stands for a single policy.")
     strategies["ralis/sound"]["aubc"] = strategies["ralis/sound"]["curve"]["9"] = areas[4]
     summary["tests"] = all_tests(strategies, [9], True)
     tell(tmp_path, summary)

@@ -34,17 +34,14 @@ def what_was_learned(summary: Summary, scale: Scale) -> list[str]:
     if once:
         who = f"{listed(once)} {_stand(once)} for a single trained policy"
         found.append(f"{who}{'' if len(once) == 1 else ' each'}: how much luck is in a training is unknown.")
-    played = [c for c in dict.fromkeys(c for n in names for c in controls(n, strategies)) if c in strategies]
-    single = [name for name in played if strategies[name].get("policies") == 1]
-    if single:
-        who = "Each control stands" if single == played else f"{listed(single)} {_stand(single)}"
-        found.append(f"{who} for a single policy.")
-    return found
+    return found + _single(list(dict.fromkeys(c for n in names for c in controls(n, strategies))), strategies)
 
 
 def whether_it_learned(name: str, summary: Summary) -> str:
-    """What a summary says of a learned strategy beside its controls, in a sentence."""
-    return _family(name, summary, Scale.of(summary))[0]
+    """What a summary says of a learned strategy beside its controls, and how much luck of training may be in it."""
+    scale, strategies = Scale.of(summary), summary["strategies"]
+    luck = _between_trainings(name, summary, scale) + _single(controls(name, strategies), strategies)
+    return " ".join([_family(name, summary, scale)[0], *luck])
 
 
 def _family(name: str, summary: Summary, scale: Scale) -> list[str]:
@@ -71,6 +68,16 @@ def _family(name: str, summary: Summary, scale: Scale) -> list[str]:
 def _uncontrolled(names: Sequence[str]) -> str:
     verb, they = ("has", "it") if len(names) == 1 else ("have", "they")
     return f"{listed(names)} {verb} no controls: whether {they} learned is unknown."
+
+
+def _single(names: Sequence[str], strategies: Mapping[str, Any]) -> list[str]:
+    """Which of the controls that were played stand for one training."""
+    played = [name for name in names if name in strategies]
+    single = [name for name in played if strategies[name].get("policies") == 1]
+    if not single:
+        return []
+    who = "Each control stands" if single == played else f"{listed(single)} {_stand(single)}"
+    return [f"{who} for a single policy."]
 
 
 def _stand(names: Sequence[str]) -> str:
