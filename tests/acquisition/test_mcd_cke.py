@@ -54,6 +54,14 @@ def test_doubt_draws_an_estimate_towards_zero(tmp_path):
     assert picks(tmp_path / "plain", [7, 10, -8], [0, 20, 5], 2, McdCke(0.0))[0] == [1, 2]
 
 
+def test_what_is_labelled_is_drawn_towards_zero_as_well(tmp_path):
+    """Labelled at 10 with a deviation of 20, it stands at 4: farther from 10.5 than from -1."""
+    at, doubt = np.zeros(60), np.zeros(60)
+    at[:24], at[:2], at[24:], doubt[24:] = 4, (10.5, -1), 10, 20
+    units, scores = picks(tmp_path, at, doubt, 1)
+    assert (units, scores) == ([0], pytest.approx([6.5]))
+
+
 def test_refusals():
     with pytest.raises(QueristError, match="share of -1"):
         McdCke(-1)

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from querist.acquisition import strengthened_random_poses
 from querist.acquisition.strengthened_random_poses import StrengthenedRandomPoses
 from querist.core.pool import ColumnarPool
 from querist.core.split import Role, Split
@@ -103,6 +104,24 @@ def test_the_seed_decides(tmp_path):
     np.testing.assert_array_equal(first.candidates, again.candidates)
     np.testing.assert_array_equal(picks(first, policy, 6), picks(again, policy, 6))
     assert picks(first, policy, 6, 1).tolist() != picks(first, policy, 6, 2).tolist()
+
+
+def test_kinds_are_found_anew_at_each_step_of_each_run(tmp_path, monkeypatch):
+    seeds, found = [], strengthened_random_poses.k_means
+
+    def noted(shapes, kinds, generator):
+        seeds.append(generator.initial_seed())
+        return found(shapes, kinds, generator)
+
+    monkeypatch.setattr(strengthened_random_poses, "k_means", noted)
+    task, policy = Estimates(), StrengthenedRandomPoses()
+    for seed in (3, 4):
+        (tmp_path / str(seed)).mkdir()
+        game = poses_game(tmp_path / str(seed), task, policy.own_featuriser(task), seed=seed)
+        for step in (0, 1, 1):
+            offer(game, step)
+    assert len(set(seeds)) == 4
+    assert seeds[1] == seeds[2]
 
 
 def test_more_kinds_than_candidates(tmp_path):

@@ -107,6 +107,43 @@ def test_still_games_are_played_with_the_model_as_it_stands(setup, monkeypatch):
     assert len(asked) == LOADED.recipe.train.halves + 1
 
 
+def test_models_of_games_learn_from_what_the_games_begin_with_and_nothing_else(setup, monkeypatch):
+    """A label that is asked about or measured by, and was met before, would make games about what is known."""
+    fitted, scenes, scene = [], [], learned._scene
+    task = type(setup.task)
+    fit, rehearsal = task.fit, task.rehearsal
+
+    def noted(self, labels, **rest):
+        fitted.append((self, sorted(labels.given.tolist()), len(labels.units)))
+        return fit(self, labels, **rest)
+
+    def stand_in(self, sources):
+        made = rehearsal(self, sources)
+        learn = made.fit
+        made.fit = lambda labels, **rest: (
+            fitted.append((made, labels.given.tolist(), len(labels.units))) or learn(labels, **rest)
+        )
+        return made
+
+    def begun(*arguments):
+        fitted.clear()
+        scenes.append((scene(*arguments), list(fitted)))
+        return scenes[-1][0]
+
+    monkeypatch.setattr(task, "fit", noted)
+    monkeypatch.setattr(task, "rehearsal", stand_in)
+    monkeypatch.setattr(learned, "_scene", begun)
+    learned.train(LOADED, setup, "ralis/sound", 1)
+    assert len(scenes) == LOADED.recipe.train.halves + 1
+    for made, learners in scenes:
+        given = sorted(made.inner.sources(Role.START).tolist())
+        assert [(learner, sorted(known), bought) for learner, known, bought in learners] == [
+            (setup.task, given, 0),
+            (made.task, given, 0),
+        ]
+        assert not set(given) & {*made.inner.sources(Role.POOL), *made.inner.sources(Role.REWARD)}
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [

@@ -5,9 +5,11 @@ import pytest
 import torch
 
 from querist.acquisition.registry import GroupForm
-from querist.agents.matal import agent
+from querist.agents.matal import agent, retraining
 from querist.agents.matal.agent import AGENT
 from querist.agents.matal.config import settings
+from querist.agents.matal.learner import Learner
+from querist.agents.matal.partition import partitioned
 from querist.agents.matal.policy import MatalPolicy
 from querist.agents.matal.team import choose
 from querist.core.agent import CONTROLS
@@ -48,6 +50,25 @@ def test_the_other_teams_of_the_ablation_play_too(tmp_path, team):
     asked, events = deployed(tmp_path / "run", card)
     assert len(set(asked)) == 12
     assert sum(event.kind == "step" for event in events) == (12 if team == "single" else 4)
+
+
+def test_one_image_a_step_is_learned_from_in_batches_of_as_many_images(tmp_path, monkeypatch):
+    """In its training and whenever it is trained again; see Matal.alone."""
+    learns = []
+
+    class Noted(Learner):
+        def __init__(self, games, scenes, team, chosen, *rest):
+            learns.append((chosen.batch, chosen.replay))
+            super().__init__(games, scenes, team, chosen, *rest)
+
+    monkeypatch.setattr(agent, "Learner", Noted)
+    monkeypatch.setattr(retraining, "Learner", Noted)
+    for team in ("top", "single"):
+        card = a_card(tmp_path / team, changes={"team": team, "parameters": "own"})
+        stage = poses_stage(tmp_path / f"{team} again", partitioned)
+        policy = MatalPolicy(card)
+        retraining.retrained(policy.team, stage, policy.own_featuriser(ToyPoses()), policy.settings, 0, None)
+    assert learns == [(2, 50)] * 2 + [(6, 150)] * 2
 
 
 def test_what_pays_decides_what_is_learned(tmp_path):

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from querist.agents.matal import learner
 from querist.agents.matal.config import FAITHFUL, SOUND, Matal
+from querist.agents.matal.exploring import explorer
 from querist.agents.matal.features import MatalFeaturiser
 from querist.agents.matal.learner import Learner
 from querist.agents.matal.partition import partitioned
@@ -29,6 +31,7 @@ class Training:
         self.told = []
         self.stage = poses_stage(folder, partitioned, task, scenes=scenes)
         eyes = MatalFeaturiser(task, settings, calibrate(Spaces(task), task, np.arange(24, 54), settings, 0))
+        self.schema = eyes.schema
         with seeded(0):
             self.team = build_team(eyes.schema, settings, 3)
         self.games = self.stage.rehearse(eyes, settings.steps * 3)
@@ -261,3 +264,21 @@ def test_with_context_a_team_learns_not_to_repeat_itself(network):
 
         second = choose(team, settings, np.zeros(1, np.float32), rows, 2, draw).places[1]
         assert rows[second, 0] != rows[first, 0]
+
+
+def test_directions_of_exploration_weigh_what_is_seen_alike_however_many_numbers_it_has(training, monkeypatch):
+    """A field of n numbers: each counts 1/sqrt(n), so that wide fields do not decide alone."""
+    weighed = []
+
+    def noted(rows, settings, epsilon, stream, weights):
+        weighed.append(weights)
+        return explorer(rows, settings, epsilon, stream, weights)
+
+    monkeypatch.setattr(learner, "explorer", noted)
+    made = training()
+    made.learner.warm_up()
+    sizes = [field.size for field in made.schema.candidates]
+    assert len(set(sizes)) > 1
+    edges = np.cumsum([0, *sizes])
+    for start, end, size in zip(edges, edges[1:], sizes, strict=False):
+        assert weighed[0][start:end] == pytest.approx(size**-0.5)

@@ -165,6 +165,19 @@ def test_a_drawn_image_is_part_of_what_later_agents_know():
     assert [sum(free) for free in asked] == [6, 5, 4]
 
 
+def test_agents_that_explore_take_from_their_own_hand_too():
+    asked, subjects = [], np.repeat(np.arange(4), 5)
+    shown = Shown(subjects, np.array([0, 1, 2, 3])[subjects])
+
+    def draw(m, mine):
+        asked.append(subjects[np.flatnonzero(mine.numpy())].tolist())
+        return int(np.flatnonzero(mine.numpy())[0])
+
+    choose(a_team(3), replace(SOUND, hand=2), state(), candidates(20), 3, draw, np.random.default_rng(0), shown)
+    assert [sorted(hand) for hand in asked[:2]] == [[0, 1], [0, 1]]
+    assert sorted(asked[2]) in ([0, 1], [1, 2])  # 0 was taken twice, and is level with 2
+
+
 def test_a_team_needs_its_standardisers():
     with pytest.raises(QueristError, match="before its standardiser was set"):
         choose(a_team(set_standardiser=False), SOUND, state(), candidates(3), 2)
