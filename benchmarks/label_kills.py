@@ -47,14 +47,18 @@ def fingerprint() -> str:
     return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(files))).hexdigest()[:16]
 
 
-def main() -> int:
+def asked() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--answers", type=int, default=2000)
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--people", type=int, default=1, help="clients that answer at once")
     parser.add_argument("--seed", type=int, default=1, help="draws the instants")
     parser.add_argument("--out", type=Path, default=HERE / "results" / "label-kills.json")
-    options = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> int:
+    options = asked()
     began, code = time.perf_counter(), fingerprint()
     failed, taken_back = "", 0
 
