@@ -22,7 +22,7 @@ from querist.acquisition.registry import (
 )
 from querist.acquisition.strengthened_random_poses import StrengthenedRandomPoses
 from querist.core.candidates import ClusterPools, GlobalPool
-from querist.core.capabilities import Embeds, EstimatesInfluence, ExpectsGradients, TellsLosses
+from querist.core.capabilities import Embeds, EmbedsSources, EstimatesInfluence, ExpectsGradients, TellsLosses
 from querist.core.observation import Field
 from querist.core.plugin import load_class
 from querist.core.policy import Acquisition, Policy
@@ -36,6 +36,13 @@ from toy_poses import ToyPoses
 LIMITS = dict.fromkeys(
     ("egl++/global", "transductive_design/global", "uncertain_gcn/global", "core_gcn/global"), 10_000
 )
+
+
+class Blind(ToyPairs):
+    """Pairs of images that no model describes."""
+
+    def can(self, protocol: type) -> bool:
+        return protocol is not EmbedsSources and super().can(protocol)
 
 
 class Whole(ToyTask):
@@ -230,9 +237,11 @@ def test_pairs_have_no_forms():
 
 
 @pytest.mark.parametrize("name", [name for name in pair_names() if name not in ("random", "strengthened_random")])
-def test_strategies_for_pairs_want_embedded_sources(name):
-    with pytest.raises(QueristError, match="EmbedsSources"):
+def test_strategies_for_pairs_want_pairs_and_embedded_sources(name):
+    with pytest.raises(QueristError, match=f"{name} asks about pairs of images"):
         strategy(name, Whole())
+    with pytest.raises(QueristError, match="EmbedsSources"):
+        strategy(name, Blind())
 
 
 def test_strategies_for_regions_want_fields_that_pairs_lack():

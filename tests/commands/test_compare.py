@@ -165,6 +165,18 @@ def test_what_cannot_be_played_is_said_at_once(compare, tmp_path, arguments, wor
     assert not (tmp_path / "out" / "cells").exists()
 
 
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("guess", "there is no strategy 'guess'"), ("ralis/sound+guess=1", "guess")],
+    ids=["a strategy", "a setting"],
+)
+def test_a_name_is_looked_at_before_the_data_are_read(compare, tmp_path, name, words):
+    said = compare("--strategies", name, data=tmp_path / "nowhere", out=tmp_path / "out")
+    assert said.code == 2
+    assert words in said.err
+    assert "nowhere" not in said.err
+
+
 # Learned policies ---------------------------------------------------------------------------------------------------
 
 

@@ -101,7 +101,9 @@ def strategy(name: str, task: Task, groups: GroupForm | None = None, pairs: Pair
     if slash and form not in FORMS:
         raise QueristError(f"{name!r}: there is no form {form!r}", f"choose among {', '.join(FORMS)}")
     about_pairs = isinstance(task.pool, PairPool)
-    path = PAIRS.get(base) if about_pairs or base not in CLASSES else None
+    if base in PAIRS and base not in CLASSES and not about_pairs:
+        raise QueristError(f"{base} asks about pairs of images", "use it with a task about pairs: re-identification")
+    path = PAIRS.get(base) if about_pairs else None
     path = path or (POSES.get(base) if task.can(HasSkeleton) else None)
     arguments = changes(name, changed) if plus else {}
     policy, limit = _policy(path or CLASSES.get(base, base), arguments)

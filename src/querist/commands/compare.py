@@ -19,7 +19,7 @@ from querist.core.loop import Event
 from querist.core.problem import Setup
 from querist.core.snapshots import write_atomically
 from querist.errors import QueristError
-from querist.recipes.build import find_data, prepare, set_up
+from querist.recipes.build import check_name_and_settings, find_data, prepare, set_up
 from querist.recipes.learned import check, episodes
 from querist.recipes.recipe import LoadedRecipe, load_recipe
 from querist.recipes.strategy_names import parse
@@ -40,6 +40,8 @@ def main(
     """Compare strategies; returns the path of the report."""
     loaded = load_recipe(recipe, set or [])
     given = given_cards(policy or (), loaded.recipe.problem)
+    for name in strategies or loaded.recipe.strategies:
+        check_name_and_settings(loaded, name)
     with reading() as told:
         found = find_data(loaded, data, told)
     return compare(loaded, found, Path(out or f"runs/{loaded.name}"), strategies, seeds, workers, pictures, given)

@@ -38,7 +38,8 @@ DEMOS = {
         "First a team of agents learns which people to choose (half a minute): it plays games with those who are "
         "labelled from the start, and each agent is paid by what its choice teaches. Then each "
         "strategy, the team among them, buys the joints of other people for a small pose network, on the same seeds "
-        "and from the same start; at every budget the network is trained anew and tested.",
+        "and from the same start; at every budget the network goes back to that start, learns all that was bought, and "
+        "is tested.",
     ),
     "reid": Demo(
         "demo-reid",

@@ -65,7 +65,7 @@ class Policy(ABC):
                 have = ", ".join(task.fields) or "none"
                 raise QueristError(
                     f"{name} needs the field {field!r}; {type(task).__name__} offers {have}",
-                    "choose a strategy whose fields the task offers",
+                    "choose a strategy whose fields the task offers, or a model that shows it (docs/own-model.md)",
                 )
 
     def select(self, observation: Observation, k: int, rng: np.random.Generator) -> Selection:

@@ -111,11 +111,21 @@ def check_strategy(loaded: LoadedRecipe, name: str) -> None:
     Raises:
         QueristError: there is none of that name, or it is learned; then its settings are looked at first.
     """
+    check_name_and_settings(loaded, name)
+    if parse(name) is not None:
+        raise _untrained(loaded.recipe, name)
+
+
+def check_name_and_settings(loaded: LoadedRecipe, name: str) -> None:
+    """What can be said of a strategy, learned or not, before any data are read.
+
+    Raises:
+        QueristError: there is none of that name, or it is learned and has no such settings.
+    """
     if parse(name) is None:
         check_name(name)
-        return
-    learned.episodes(loaded, name)
-    raise _untrained(loaded.recipe, name)
+    else:
+        learned.episodes(loaded, name)
 
 
 def _untrained(recipe: Recipe, name: str) -> QueristError:

@@ -141,9 +141,10 @@ def check(loaded: "LoadedRecipe", setup: Setup, strategy: str, number: int | Non
 
     what, recipe = _learned(strategy), loaded.recipe
     chosen, changes = agent(what.agent), _changes(loaded.recipe, what)
-    chosen.check(setup.pool, setup.split, recipe.batch, recipe.groups.count, episodes(loaded, strategy))
+    games = episodes(loaded, strategy)
     chosen.check_task(setup.task, setup.split, what.profile, changes, recipe.train.rehearsal)
-    if episodes(loaded, strategy):
+    chosen.check(setup.pool, setup.split, recipe.batch, recipe.groups.count, games)
+    if games:
         questions, setting = chosen.questions(what.profile, changes, recipe.batch)
         numbers = range(recipe.train.of(strategy)) if number is None else [number]
         scenes = [

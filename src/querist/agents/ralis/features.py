@@ -43,9 +43,12 @@ class RalisFeaturiser(Featuriser):
     def __init__(self, task: Task, settings: Ralis) -> None:
         for name in (*FIELDS, COUNTS):
             if name not in task.fields:
+                regions = "entropy" in task.fields
                 raise QueristError(
                     f"ralis needs the field {name!r}; {type(task).__name__} offers {', '.join(task.fields)}",
-                    f"'entropy_grid' needs regions of at least {CELLS} pixels a side",
+                    f"'entropy_grid' needs regions of at least {CELLS} pixels a side"
+                    if regions
+                    else "use it with a task about regions of images, such as segmentation",
                 )
         self.settings = settings
         self._classes = len(task.parts)
